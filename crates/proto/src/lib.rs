@@ -1,0 +1,30 @@
+//! The gRPC protocol of distrack: generated code, and conversions to and from the vocabulary of `core`.
+//!
+//! The protocol itself is documented in `proto/distrack/v1/*.proto`, message by message.
+
+pub mod convert;
+
+/// The generated code of package `distrack.v1`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    rust_2018_idioms,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::doc_markdown,
+    clippy::too_long_first_doc_paragraph,
+    reason = "generated"
+)]
+pub mod v1 {
+    tonic::include_proto!("distrack.v1");
+}
+
+/// The compiled protocol, for server reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/distrack.bin"));
+
+/// The largest gRPC message that either side accepts: a full batch of reports with their output.
+pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// The most items of one batch, in either direction.
+pub const MAX_BATCH: usize = 1024;

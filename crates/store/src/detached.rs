@@ -1,0 +1,130 @@
+//! Steps that a dropped caller cannot cut in half.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
+
+use crate::error::StoreError;
+use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
+use crate::store::{Result, Store};
+use crate::types::{
+    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Pruned, Receipt, Registered,
+    Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+};
+use crate::wakeup::{Hint, Wakeup};
+
+/// Runs each step in a task of its own: a client that hangs up drops the wait, not the step.
+///
+/// A future that is dropped between `BEGIN` and `COMMIT` would leave its connection inside the open
+/// transaction (sqlx 0.9.0), and a request's future is dropped whenever its client goes away.
+#[derive(Debug)]
+pub struct Detached<S>(Arc<S>);
+
+impl<S> Detached<S> {
+    /// Wraps a store.
+    pub fn new(store: S) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl<S: Store> Detached<S> {
+    async fn run<T, F>(&self, step: impl FnOnce(Arc<S>) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let step = tokio::spawn(step(Arc::clone(&self.0)));
+        step.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into())))
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Detached<S> {
+    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
+        self.run(|store| async move { store.submit(submissions, mode).await }).await
+    }
+
+    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
+        self.run(|store| async move { store.cancel(task).await }).await
+    }
+
+    async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>> {
+        self.run(|store| async move { store.get(tasks).await }).await
+    }
+
+    async fn list(&self, query: ListQuery) -> Result<Vec<Task>> {
+        self.run(|store| async move { store.list(query).await }).await
+    }
+
+    async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
+        self.run(|store| async move { store.attempts(task).await }).await
+    }
+
+    async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
+        self.run(move |store| async move { store.output(task, attempt).await }).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerSession>> {
+        self.run(|store| async move { store.workers().await }).await
+    }
+
+    async fn queue_snapshot(&self) -> Result<Vec<QueueSnapshot>> {
+        self.run(|store| async move { store.queue_snapshot().await }).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+        self.run(|store| async move { store.claim(request).await }).await
+    }
+
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
+        self.run(|store| async move { store.release(attempts).await }).await
+    }
+
+    async fn report(&self, reports: Vec<AttemptReport>, jitter: f64) -> Result<Vec<Receipt>> {
+        self.run(move |store| async move { store.report(reports, jitter).await }).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>> {
+        self.run(|store| async move { store.next_due().await }).await
+    }
+
+    async fn register(&self, registration: Registration) -> Result<Registered> {
+        self.run(|store| async move { store.register(registration).await }).await
+    }
+
+    async fn renew(
+        &self,
+        coordinator: CoordinatorId,
+        heartbeats: Vec<HeartbeatSeen>,
+        lost_after: Duration,
+    ) -> Result<Renewed> {
+        self.run(move |store| async move { store.renew(coordinator, heartbeats, lost_after).await }).await
+    }
+
+    async fn deregister(&self, session: SessionId) -> Result<()> {
+        self.run(move |store| async move { store.deregister(session).await }).await
+    }
+
+    async fn sweep(&self, limit: u32, jitter: f64) -> Result<Swept> {
+        self.run(move |store| async move { store.sweep(limit, jitter).await }).await
+    }
+
+    async fn prune(&self, retention: Retention, limit: u32) -> Result<Pruned> {
+        self.run(move |store| async move { store.prune(retention, limit).await }).await
+    }
+
+    async fn schema(&self) -> Result<Schema> {
+        self.run(|store| async move { store.schema().await }).await
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        self.run(|store| async move { store.migrate().await }).await
+    }
+
+    fn wakeup(&self, hint: Hint) -> Wakeup {
+        self.0.wakeup(hint)
+    }
+}

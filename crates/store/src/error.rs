@@ -1,0 +1,35 @@
+//! What can go wrong in a store, in the caller's terms.
+
+use std::error::Error;
+
+/// A step that the store could not take. Nothing was changed by it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is too busy, or has an older schema. Trying again later may help.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The step conflicts with what is stored; said for the user.
+    #[error("{0}")]
+    Conflict(String),
+    /// What is stored cannot be read: a bug, or a hand in the database.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// The database refused a statement that should be right: a bug.
+    #[error("the database refused a statement: {0}")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Conflict(_) | Self::Corrupt(_) | Self::Refused(_) => false,
+        }
+    }
+
+    /// An `Unavailable` with a reason in words.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable(reason.into().into())
+    }
+}

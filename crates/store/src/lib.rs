@@ -1,0 +1,30 @@
+//! What distrack asks of a database: the [`Store`] trait, its types and errors.
+//!
+//! Rules for both implementations and everybody who calls them:
+//!
+//! - Each method is one atomic domain step. No pool, transaction or row type crosses the trait.
+//! - Each change of a task restates its row of `core::transition` as the `WHERE` of one statement.
+//!   A change that is no longer permitted changes nothing and says so.
+//! - Only the store's own clock decides what is due, late or lost. Callers pass durations, never instants
+//!   of their own.
+//! - A dropped call is not a cancelled step: see [`Detached`].
+//!
+//! Start reading at [`Store`]; `conformance` is the contract as tests.
+
+pub mod conformance;
+mod detached;
+mod error;
+mod read;
+mod store;
+mod types;
+mod wakeup;
+
+pub use detached::Detached;
+pub use error::StoreError;
+pub use read::{Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};
+pub use store::Store;
+pub use types::{
+    AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, IdempotencyKey, Pruned,
+    Receipt, Registered, Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+};
+pub use wakeup::{Hint, Waker, Wakeup};

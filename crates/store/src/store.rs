@@ -1,0 +1,107 @@
+//! The trait.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use distrack_core::{Attempt, AttemptRef, Output, SessionId, Task, TaskId};
+
+use crate::error::StoreError;
+use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
+use crate::types::{
+    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Pruned, Receipt, Registered,
+    Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+};
+use crate::wakeup::{Hint, Wakeup};
+
+/// The result of a step.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Tasks, sessions and attempts, kept durably. Each method is one atomic step.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ---- accepting ----
+
+    /// Stores tasks. Returns after the commit, one answer for each submission in order.
+    ///
+    /// With [`SubmitMode::AllOrNone`], one [`Submitted::KeyConflict`] means that nothing was stored.
+    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>>;
+
+    /// Cancels a waiting task, or marks a held one to be stopped by its worker.
+    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer>;
+
+    // ---- looking ----
+
+    /// The tasks that exist among `tasks`, in no particular order.
+    async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>>;
+
+    /// Tasks by the query, newest first.
+    async fn list(&self, query: ListQuery) -> Result<Vec<Task>>;
+
+    /// Every attempt of a task, oldest first, the held one included; `None` for no such task.
+    async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>>;
+
+    /// What an attempt printed, by its number; `None` if it has no report yet or does not exist.
+    async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>>;
+
+    /// Every session that has not ended, and those lost within the retention of sessions.
+    async fn workers(&self) -> Result<Vec<WorkerSession>>;
+
+    /// How each queue with a task that has not ended stands.
+    async fn queue_snapshot(&self) -> Result<Vec<QueueSnapshot>>;
+
+    // ---- dispatching ----
+
+    /// Claims due tasks, highest priority first, then longest due, one for each slot at most.
+    ///
+    /// Atomic: a task is claimed by at most one caller. Sessions that are not attached to the coordinator
+    /// any more, or have ended, get nothing. Never claims a task before it is due.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>>;
+
+    /// Gives back dispatched attempts that provably no worker holds. Returns how many were given back.
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64>;
+
+    /// Records what workers say of attempts, one receipt for each report in order.
+    ///
+    /// `jitter` in `0.0..=1.0` spreads the retries of this call.
+    async fn report(&self, reports: Vec<AttemptReport>, jitter: f64) -> Result<Vec<Receipt>>;
+
+    /// From now until the next pending task is due that is not due yet; `None` when there is none.
+    async fn next_due(&self) -> Result<Option<Duration>>;
+
+    // ---- workers' sessions ----
+
+    /// Opens a session, or continues the one of the same process, and reconciles its attempts.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another live process on another host has this worker id.
+    async fn register(&self, registration: Registration) -> Result<Registered>;
+
+    /// Renews leases: `lost_after` from the heartbeats, for all of a coordinator's sessions in one statement.
+    async fn renew(
+        &self,
+        coordinator: distrack_core::CoordinatorId,
+        heartbeats: Vec<HeartbeatSeen>,
+        lost_after: Duration,
+    ) -> Result<Renewed>;
+
+    /// Ends a session. Attempts that it still holds are lost.
+    async fn deregister(&self, session: SessionId) -> Result<()>;
+
+    /// Ends sessions whose lease ran out, loses the attempts of ended sessions, and expires tasks: at most
+    /// `limit` of each. Any number of coordinators may sweep at once.
+    async fn sweep(&self, limit: u32, jitter: f64) -> Result<Swept>;
+
+    // ---- keeping house ----
+
+    /// Removes at most `limit` of each kind that is older than its retention.
+    async fn prune(&self, retention: Retention, limit: u32) -> Result<Pruned>;
+
+    /// Whether the database answers, and how its schema compares with this build's.
+    async fn schema(&self) -> Result<Schema>;
+
+    /// Brings the schema up to this build's. Safe to call from many processes at once.
+    async fn migrate(&self) -> Result<()>;
+
+    /// Waits for hints that something may be worth looking at.
+    fn wakeup(&self, hint: Hint) -> Wakeup;
+}

@@ -1,0 +1,260 @@
+//! Arguments and results of the steps that change something.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use distrack_core::{
+    AttemptRef, CoordinatorId, InstanceId, NewTask, Outcome, Output, QueueName, SessionId, TaskId, TaskSpec,
+    TraceContext, WorkerId,
+};
+
+/// A task to store, and the key under which it may be sent twice.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The task.
+    pub task: NewTask,
+    /// What makes a second submission the same one.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// A client's name for a submission. Keys live for 24 hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The name.
+    pub key: String,
+    /// What was asked for under it; another hash under the same key is a conflict.
+    pub request_hash: [u8; 32],
+}
+
+/// Whether the submissions of one call stand and fall together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmitMode {
+    /// Each is answered by itself.
+    Each,
+    /// If one has a key conflict, none is stored.
+    AllOrNone,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Submitted {
+    /// It is stored.
+    Created {
+        /// When it was accepted.
+        created_at: DateTime<Utc>,
+        /// When it is to run.
+        scheduled_at: DateTime<Utc>,
+    },
+    /// The same submission was stored before, as this task.
+    Replayed(TaskId),
+    /// Another submission was stored under its key.
+    KeyConflict,
+}
+
+/// What a user's cancel did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelAnswer {
+    /// The task was waiting and is cancelled now.
+    Cancelled,
+    /// A worker holds it and will be told; the task ends when the worker confirms.
+    Requested,
+    /// It has ended already; nothing changed.
+    Ended,
+    /// There is no such task.
+    NotFound,
+}
+
+/// Slots that may be filled with due tasks of the same kind of worker.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Who claims. Only sessions attached to it get tasks.
+    pub coordinator: CoordinatorId,
+    /// The queues that the workers serve; `None` for all.
+    pub queues: Option<Vec<QueueName>>,
+    /// What the workers have; a task's `requires` must be among it.
+    pub labels: BTreeMap<String, String>,
+    /// One entry for each free slot, in the order in which they are to be filled.
+    pub slots: Vec<SessionId>,
+}
+
+/// A task claimed for a session: an attempt begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The session that it was claimed for.
+    pub session: SessionId,
+    /// The queue that the task waited in.
+    pub queue: QueueName,
+    /// What to run.
+    pub spec: TaskSpec,
+    /// The attempt's own position in its trace.
+    pub trace: TraceContext,
+    /// From the instant it was due to the claim.
+    pub waited: Duration,
+}
+
+/// What a worker says of an attempt. Durations are the worker's; the store anchors them to its own clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptReport {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// What happened.
+    pub event: AttemptEvent,
+}
+
+/// What happened to an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttemptEvent {
+    /// Its command started.
+    Started {
+        /// How long before now.
+        ago: Duration,
+    },
+    /// It ended.
+    Finished {
+        /// How long before now.
+        ago: Duration,
+        /// From its start to its end; `None` when it never started.
+        ran: Option<Duration>,
+        /// How.
+        outcome: Outcome,
+        /// What it printed.
+        output: Output,
+    },
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is stored.
+    Recorded,
+    /// It was stored before.
+    Duplicate,
+    /// The attempt was superseded, lost, or is unknown; nothing changed.
+    Stale,
+}
+
+/// A worker that presents itself to a coordinator.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its process.
+    pub instance: InstanceId,
+    /// What people call it.
+    pub name: String,
+    /// Its machine.
+    pub host: String,
+    /// Where it is dialled.
+    pub address: String,
+    /// The coordinator that it attaches to.
+    pub coordinator: CoordinatorId,
+    /// How many attempts it runs at once.
+    pub slots: u32,
+    /// The queues that it serves; `None` for all.
+    pub queues: Option<Vec<QueueName>>,
+    /// What it has.
+    pub labels: BTreeMap<String, String>,
+    /// Its version.
+    pub version: String,
+    /// Attempts that it runs or has results of.
+    pub held: Vec<AttemptRef>,
+    /// How long the session lives without a heartbeat.
+    pub lost_after: Duration,
+}
+
+/// A session, reconciled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The session.
+    pub session: SessionId,
+    /// Rises with every registration of the session.
+    pub attach: i64,
+    /// Held attempts that are this session's.
+    pub kept: Vec<AttemptRef>,
+    /// Held attempts that are not, and must be stopped.
+    pub kill: Vec<AttemptRef>,
+    /// Kept attempts that a user cancelled.
+    pub cancel: Vec<AttemptRef>,
+    /// Attempts that were given back because this process never got them.
+    pub released: u64,
+    /// Attempts that were lost with the worker's previous process.
+    pub lost: u64,
+}
+
+/// A heartbeat that a coordinator received.
+#[derive(Clone, Copy, Debug)]
+pub struct HeartbeatSeen {
+    /// Whose.
+    pub session: SessionId,
+    /// How long ago.
+    pub ago: Duration,
+    /// Slots in use.
+    pub busy: u32,
+    /// Whether the worker takes no new work.
+    pub draining: bool,
+}
+
+/// Leases that were renewed, and what the workers should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// Sessions whose lease is renewed. One that was asked for and is missing here has ended or moved.
+    pub alive: Vec<SessionId>,
+    /// Attempts held by this coordinator's sessions that a user cancelled.
+    pub cancel: Vec<(SessionId, AttemptRef)>,
+}
+
+/// What a sweep found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions whose lease ran out.
+    pub sessions_lost: Vec<(SessionId, String)>,
+    /// Attempts that were lost with a session.
+    pub attempts_lost: Vec<AttemptRef>,
+    /// Tasks whose `expires_at` passed before they started.
+    pub tasks_expired: u64,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Ended tasks, from their end.
+    pub tasks: Duration,
+    /// Ended sessions, from their end.
+    pub sessions: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { tasks: Duration::from_secs(14 * 24 * 3600), sessions: Duration::from_secs(3600) }
+    }
+}
+
+/// What a pruning removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Ended tasks, with their attempts and output.
+    pub tasks: u64,
+    /// Idempotency keys past their time.
+    pub keys: u64,
+    /// Ended sessions.
+    pub sessions: u64,
+}
+
+/// How the database's schema compares with this build's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// The database has every migration that this build knows.
+    Current,
+    /// It lacks some: `distrack migrate` must run.
+    Older {
+        /// The last migration that it has; 0 for none.
+        found: i64,
+        /// The last one that this build needs.
+        needed: i64,
+    },
+}
