@@ -14,7 +14,7 @@ use crate::types::{
 use crate::wakeup::{Hint, Wakeup};
 
 /// The result of a step.
-pub type Result<T> = std::result::Result<T, StoreError>;
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
 /// Tasks, sessions and attempts, kept durably. Each method is one atomic step.
 #[async_trait]

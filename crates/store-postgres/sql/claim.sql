@@ -1,0 +1,62 @@
+-- distrack: claim
+-- One round trip: the sessions that still may have tasks, the due tasks in order, and the change.
+-- `lanes` steps through the pairs of queue and rank that have a pending task, one index probe each.
+-- The rows are locked where they are found, and the state is checked again where they are changed.
+WITH RECURSIVE lanes AS (
+    (SELECT queue, -priority AS rank FROM tasks WHERE state = 0 ORDER BY queue, (-priority) LIMIT 1)
+    UNION ALL
+    SELECT next.queue, next.rank
+    FROM lanes CROSS JOIN LATERAL (
+        SELECT queue, -priority AS rank FROM tasks
+        WHERE state = 0 AND (queue, (-priority)) > (lanes.queue, lanes.rank)
+        ORDER BY queue, (-priority) LIMIT 1
+    ) next
+),
+live AS MATERIALIZED (
+    SELECT id, name FROM sessions
+    WHERE id = ANY($2) AND coordinator_id = $1 AND ended_at IS NULL
+    FOR SHARE
+),
+seats AS MATERIALIZED (
+    SELECT
+        array_agg(live.id ORDER BY n) AS sessions, array_agg(live.name ORDER BY n) AS names,
+        array_agg(trace_id ORDER BY n) AS traces, array_agg(span_id ORDER BY n) AS spans
+    FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS slot (session_id, trace_id, span_id, n)
+    JOIN live ON live.id = slot.session_id
+),
+due AS MATERIALIZED (
+    SELECT found.id, lanes.rank, found.due_at
+    FROM lanes CROSS JOIN LATERAL (
+        SELECT id, due_at FROM tasks
+        WHERE state = 0 AND queue = lanes.queue AND (-priority) = lanes.rank AND due_at <= now()
+          AND (requires IS NULL OR requires <@ $6)
+          AND (expires_at IS NULL OR expires_at > now())
+        ORDER BY due_at, id
+        LIMIT (SELECT COALESCE(cardinality(sessions), 0) FROM seats)
+        FOR UPDATE SKIP LOCKED
+    ) found
+    WHERE $5::text[] IS NULL OR lanes.queue = ANY($5)
+),
+picked AS MATERIALIZED (
+    SELECT ARRAY(
+        SELECT id FROM due ORDER BY rank, due_at, id LIMIT (SELECT COALESCE(cardinality(sessions), 0) FROM seats)
+    ) AS ids
+)
+UPDATE tasks SET
+    state = 1, epoch = epoch + 1, attempt = attempt + 1,
+    session_id = (SELECT sessions FROM seats)[array_position((SELECT ids FROM picked), id)],
+    worker = (SELECT names FROM seats)[array_position((SELECT ids FROM picked), id)],
+    picked_at = now(), started_at = NULL, finished_at = NULL,
+    cause = NULL, exit_code = NULL, signal = NULL, error = NULL,
+    max_rss_bytes = NULL, cpu_user_us = NULL, cpu_system_us = NULL,
+    -- A first attempt soon after its submission is part of the submitter's trace; any other has its own.
+    attempt_trace_id = CASE
+        WHEN attempt = 0 AND now() - created_at <= interval '15 minutes' THEN substr(traceparent, 4, 32)
+        ELSE (SELECT traces FROM seats)[array_position((SELECT ids FROM picked), id)]
+    END,
+    attempt_span_id = (SELECT spans FROM seats)[array_position((SELECT ids FROM picked), id)]
+WHERE id = ANY((SELECT ids FROM picked)::uuid[]) AND state = 0
+RETURNING
+    id, epoch, attempt, session_id AS "session_id!", queue, spec, traceparent, tracestate,
+    attempt_trace_id AS "attempt_trace_id!", attempt_span_id AS "attempt_span_id!",
+    (extract(epoch FROM now() - due_at) * 1000000)::bigint AS "waited_us!"

@@ -1,0 +1,8 @@
+-- distrack: orphans
+-- Attempts that ended sessions still hold.
+SELECT
+    id, epoch, state, failures, losses, max_attempts, backoff_initial_ms, backoff_max_ms, on_lost, attempt,
+    (cancel_requested_at IS NOT NULL) AS "cancel_requested!", cause, exit_code
+FROM tasks
+WHERE state IN (1, 2) AND session_id = ANY(ARRAY(SELECT id FROM sessions WHERE ended_at IS NOT NULL))
+ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED

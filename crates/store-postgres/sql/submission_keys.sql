@@ -1,0 +1,2 @@
+-- distrack: submission_keys
+SELECT key, request_hash, task_id FROM idempotency_keys WHERE key = ANY($1)

@@ -1,0 +1,32 @@
+//! Finding what time has taken: sessions, their attempts, and tasks past their deadline.
+
+use distrack_core::Ended;
+use distrack_store::Swept;
+use sqlx::PgPool;
+
+use crate::Result;
+use crate::ending::{self, Changed, Ending, LockedRow};
+use crate::error::store_error;
+
+pub(crate) async fn sweep(pool: &PgPool, limit: u32, jitter: f64) -> Result<(Swept, Changed)> {
+    let limit = i64::from(limit);
+    let sessions =
+        sqlx::query_file!("sql/sessions_expire.sql", limit).fetch_all(pool).await.map_err(store_error)?;
+    let mut transaction = pool.begin().await.map_err(store_error)?;
+    let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+    let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
+    let endings = orphans.iter().map(|row| Ending::decide(row, Ended::Lost, jitter)).collect::<Result<Vec<_>>>()?;
+    let mut changed = ending::write(&mut transaction, endings).await?;
+    transaction.commit().await.map_err(store_error)?;
+    let expired = sqlx::query_file!("sql/tasks_expire.sql", limit).execute(pool).await.map_err(store_error)?;
+    changed.done |= expired.rows_affected() > 0;
+    let swept = Swept {
+        sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
+        attempts_lost,
+        tasks_expired: expired.rows_affected(),
+    };
+    Ok((swept, changed))
+}
