@@ -1,0 +1,265 @@
+//! Sending claimed attempts to their worker, until it is certain who has them.
+//!
+//! A worker that answers says so for each attempt. Without an answer the same epochs are sent again; only
+//! what provably never arrived is given back. After a few silent tries the registration is dropped: the
+//! worker, if it lives, registers anew and says what it holds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use distrack_core::{AttemptRef, Cause, Outcome, Output, SessionId};
+use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
+use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
+use distrack_store::{AttemptEvent, AttemptReport, Claimed};
+use tonic::{Code, Status};
+use tracing::{debug, warn};
+
+use crate::Coordinator;
+use crate::fleet::Client;
+
+/// How long one try may take.
+const TRY_LIMIT: Duration = Duration::from_secs(5);
+/// Silent tries before the registration is dropped.
+const TRIES: u32 = 4;
+/// The first pause of a worker that cannot be reached; doubled each time, up to `MAX_PAUSE`.
+const PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// Attempts on their way to one session.
+struct Delivery {
+    session: SessionId,
+    attach: i64,
+    client: Client,
+    worker: String,
+    request: DispatchRequest,
+    attempts: Vec<AttemptRef>,
+    /// Whether an earlier try may have arrived.
+    maybe_sent: bool,
+}
+
+/// What a try brought.
+enum Answer {
+    /// One word for each attempt.
+    Accepted(Vec<Acceptance>),
+    /// It provably did not arrive at the session's worker.
+    NotDelivered(Status),
+    /// The worker cannot read it and never will.
+    Unreadable(Status),
+    /// Nobody knows.
+    Silent(Status),
+}
+
+/// Takes the slots of claimed attempts and sends them in the background.
+pub(crate) fn start(coordinator: &Arc<Coordinator>, session: SessionId, claimed: Vec<Claimed>) {
+    for claimed in split(claimed) {
+        let attempts: Vec<AttemptRef> = claimed.iter().map(|claimed| claimed.attempt).collect();
+        let assignments = claimed.into_iter().map(assignment).collect();
+        let found = coordinator.fleet.with_session(session, |attached| {
+            attached.held.extend(&attempts);
+            (attached.attach, attached.client.clone(), attached.name.clone())
+        });
+        let coordinator = Arc::clone(coordinator);
+        let Some((attach, client, worker)) = found else {
+            // It left between the look and the claim; nothing was sent.
+            coordinator
+                .deliveries
+                .clone()
+                .spawn(async move { give_back(&coordinator, session, attempts).await });
+            continue;
+        };
+        let request =
+            DispatchRequest { session_id: convert::id_bytes(session.as_uuid()), attach, assignments };
+        let delivery = Delivery { session, attach, client, worker, request, attempts, maybe_sent: false };
+        coordinator.deliveries.clone().spawn(async move { deliver(&coordinator, delivery).await });
+    }
+}
+
+fn assignment(claimed: Claimed) -> Assignment {
+    Assignment {
+        attempt: Some(claimed.attempt.into()),
+        number: claimed.number,
+        queue: claimed.queue.into(),
+        command: Some(claimed.spec.into()),
+        trace: Some(claimed.trace.into()),
+    }
+}
+
+/// Batches that fit into one message.
+fn split(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
+    let mut batches: Vec<Vec<Claimed>> = Vec::new();
+    let mut bytes = 0;
+    for claimed in claimed {
+        let size = size_bound(&claimed);
+        let full = bytes + size > MAX_MESSAGE / 2;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < MAX_BATCH && !full => {
+                bytes += size;
+                batch.push(claimed);
+            }
+            _ => {
+                bytes = size;
+                batches.push(vec![claimed]);
+            }
+        }
+    }
+    batches
+}
+
+fn size_bound(claimed: &Claimed) -> usize {
+    let env: usize = claimed.spec.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
+    claimed.spec.program.to_string().len() * 2 + env + 1024
+}
+
+async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
+    let started = Instant::now();
+    let mut tries = 0;
+    while coordinator.fleet.with(delivery.session, delivery.attach, |_| ()).is_some() {
+        match delivery.attempt().await {
+            Answer::Accepted(acceptances) => {
+                coordinator.metrics.dispatch_seconds.observe(started.elapsed().as_secs_f64());
+                return accepted(coordinator, delivery, acceptances).await;
+            }
+            Answer::Unreadable(status) => return refuse(coordinator, delivery, &status).await,
+            Answer::NotDelivered(status) if !delivery.maybe_sent => {
+                coordinator.metrics.dispatched("not_delivered", delivery.attempts.len());
+                pause(coordinator, &delivery, &status);
+                return give_back(coordinator, delivery.session, delivery.attempts).await;
+            }
+            Answer::NotDelivered(status) | Answer::Silent(status) => {
+                delivery.maybe_sent = true;
+                tries += 1;
+                debug!(worker = delivery.worker, error = %status, "dispatch unanswered");
+                if tries >= TRIES {
+                    coordinator.metrics.dispatched("unanswered", delivery.attempts.len());
+                    pause(coordinator, &delivery, &status);
+                    // Registering anew tells which of these attempts it holds.
+                    coordinator.fleet.detach(delivery.session, delivery.attach);
+                    return;
+                }
+                if coordinator.wait(Duration::from_millis(200) * tries).await.is_stopping() {
+                    return;
+                }
+            }
+        }
+    }
+    if !delivery.maybe_sent {
+        give_back(coordinator, delivery.session, delivery.attempts).await;
+    }
+}
+
+impl Delivery {
+    async fn attempt(&mut self) -> Answer {
+        let call = self.client.dispatch(self.request.clone());
+        let answer = match tokio::time::timeout(TRY_LIMIT, call).await {
+            Ok(answer) => answer,
+            Err(_) => return Answer::Silent(Status::deadline_exceeded("no answer in time")),
+        };
+        match answer {
+            Ok(response) => {
+                let acceptances: Vec<_> = response.into_inner().acceptances().collect();
+                if acceptances.len() == self.attempts.len() {
+                    Answer::Accepted(acceptances)
+                } else {
+                    Answer::Silent(Status::internal("the answer does not match the request"))
+                }
+            }
+            Err(status) if never_connected(&status) || status.code() == Code::FailedPrecondition => {
+                Answer::NotDelivered(status)
+            }
+            Err(status)
+                if matches!(
+                    status.code(),
+                    Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented
+                ) =>
+            {
+                Answer::Unreadable(status)
+            }
+            Err(status) => Answer::Silent(status),
+        }
+    }
+}
+
+/// Whether the request never left because there was no connection.
+fn never_connected(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Vec<Acceptance>) {
+    let refused: Vec<AttemptRef> = delivery
+        .attempts
+        .iter()
+        .zip(&acceptances)
+        .filter(|(_, acceptance)| match acceptance {
+            Acceptance::Accepted => false,
+            Acceptance::NoSlot | Acceptance::Draining | Acceptance::Unspecified => true,
+        })
+        .map(|(attempt, _)| *attempt)
+        .collect();
+    let draining = acceptances.contains(&Acceptance::Draining);
+    coordinator.metrics.dispatched("accepted", acceptances.len() - refused.len());
+    coordinator.fleet.with(delivery.session, delivery.attach, |attached| {
+        attached.failures = 0;
+        attached.draining |= draining;
+        if !refused.is_empty() {
+            // Its count of free slots differs from ours for a moment.
+            attached.paused_until = Some(Instant::now() + Duration::from_millis(100));
+        }
+    });
+    if !refused.is_empty() {
+        coordinator.metrics.dispatched("refused", refused.len());
+        give_back(coordinator, delivery.session, refused).await;
+    }
+}
+
+/// Claims nothing for a worker that cannot be reached, for longer each time.
+fn pause(coordinator: &Coordinator, delivery: &Delivery, status: &Status) {
+    coordinator.fleet.with(delivery.session, delivery.attach, |attached| {
+        let pause = PAUSE.saturating_mul(1 << attached.failures.min(10)).min(MAX_PAUSE);
+        attached.failures = attached.failures.saturating_add(1);
+        attached.paused_until = Some(Instant::now() + pause);
+        let hint = if status.code() == Code::FailedPrecondition {
+            "another process answers at this address: do several workers advertise it?"
+        } else {
+            "cannot be reached"
+        };
+        warn!(worker = attached.name, address = attached.address, error = %status, hint, "dispatch failed");
+    });
+}
+
+/// Gives attempts back that no worker holds. Retried until the store has heard it: nobody else will.
+async fn give_back(coordinator: &Coordinator, session: SessionId, attempts: Vec<AttemptRef>) {
+    coordinator.fleet.vacate(session, &attempts);
+    while let Err(error) = coordinator.store.release(attempts.clone()).await {
+        warn!(%error, attempts = attempts.len(), "cannot give attempts back");
+        if coordinator.wait(Duration::from_secs(1)).await.is_stopping() {
+            return;
+        }
+    }
+}
+
+/// Fails attempts that the worker cannot read, instead of offering them for ever.
+async fn refuse(coordinator: &Coordinator, delivery: Delivery, status: &Status) {
+    warn!(worker = delivery.worker, error = %status, "assignments refused as unreadable");
+    coordinator.metrics.dispatched("unreadable", delivery.attempts.len());
+    let outcome = Outcome {
+        final_failure: true,
+        ..Outcome::failure(
+            Cause::SpawnFailed,
+            format!("the worker refused the assignment: {}", status.message()),
+        )
+    };
+    let event = AttemptEvent::Finished { ago: Duration::ZERO, ran: None, outcome, output: Output::default() };
+    let reports = |attempt: &AttemptRef| AttemptReport { attempt: *attempt, event: event.clone() };
+    let reports = delivery.attempts.iter().map(reports).collect();
+    coordinator.fleet.vacate(delivery.session, &delivery.attempts);
+    if let Err(error) = coordinator.recorder.record(reports).await {
+        warn!(%error, "cannot record refused assignments");
+    }
+}

@@ -1,0 +1,124 @@
+//! A worker's registration: what it says is checked, its session opened and reconciled, and its place in
+//! the fleet taken.
+
+use std::time::{Duration, Instant};
+
+use distrack_core::{InstanceId, QueueName, WorkerId, new_task};
+use distrack_proto::convert::{self, Invalid};
+use distrack_proto::{MAX_MESSAGE, v1};
+use distrack_store::Registration;
+use tonic::Status;
+use tonic::transport::Endpoint;
+use tracing::info;
+
+use crate::fleet::{Attached, Client};
+use crate::{Coordinator, status};
+
+const MAX_SLOTS: u32 = 10_000;
+const MAX_QUEUES: usize = 1_000;
+const MAX_TEXT: usize = 256;
+
+pub(crate) async fn register(
+    coordinator: &Coordinator,
+    request: v1::RegisterWorkerRequest,
+) -> Result<v1::RegisterWorkerResponse, Status> {
+    let registration = read(coordinator, request)?;
+    let client = client(&registration.address)?;
+    let registered =
+        coordinator.store.register(registration.clone()).await.map_err(|error| status::of_store(&error))?;
+    info!(
+        session = %registered.session, worker = registration.name, address = registration.address,
+        slots = registration.slots, held = registered.kept.len(), kill = registered.kill.len(),
+        released = registered.released, lost = registered.lost, "worker registered"
+    );
+    coordinator.metrics.attempts_lost.inc_by(registered.lost);
+    coordinator.fleet.attach(
+        registered.session,
+        Attached {
+            attach: registered.attach,
+            name: registration.name,
+            address: registration.address,
+            queues: registration.queues,
+            labels: registration.labels,
+            slots: registration.slots as usize,
+            held: registered.kept.iter().copied().collect(),
+            cancel: registered.cancel.iter().copied().collect(),
+            client,
+            heard: Instant::now(),
+            unsaved: false,
+            busy: 0,
+            draining: false,
+            failures: 0,
+            paused_until: None,
+        },
+    );
+    Ok(v1::RegisterWorkerResponse {
+        session_id: convert::id_bytes(registered.session.as_uuid()),
+        attach: registered.attach,
+        kill: registered.kill.into_iter().map(Into::into).collect(),
+        cancel: registered.cancel.into_iter().map(Into::into).collect(),
+        heartbeat_interval_ms: millis(coordinator.settings.heartbeat_interval),
+        lost_after_ms: millis(coordinator.settings.lost_after),
+    })
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn read(coordinator: &Coordinator, request: v1::RegisterWorkerRequest) -> Result<Registration, Invalid> {
+    if !(1..=MAX_SLOTS).contains(&request.slots) {
+        return Err(Invalid::new("slots", format!("must be 1 to {MAX_SLOTS}")));
+    }
+    if request.queues.len() > MAX_QUEUES {
+        return Err(Invalid::new("queues", format!("must be at most {MAX_QUEUES}")));
+    }
+    let queues = request
+        .queues
+        .into_iter()
+        .map(|queue| queue.parse::<QueueName>().map_err(|message| Invalid::new("queues", message)))
+        .collect::<Result<Vec<_>, _>>()?;
+    if request.labels.len() > new_task::MAX_LABELS {
+        return Err(Invalid::new("labels", format!("must be at most {}", new_task::MAX_LABELS)));
+    }
+    Ok(Registration {
+        worker: convert::id::<WorkerId>(&request.worker_id, "worker_id")?,
+        instance: convert::id::<InstanceId>(&request.instance_id, "instance_id")?,
+        name: text("name", request.name)?,
+        host: text("host_id", request.host_id)?,
+        address: text("address", request.address)?,
+        coordinator: coordinator.id,
+        slots: request.slots,
+        queues: (!queues.is_empty()).then_some(queues),
+        labels: request.labels.into_iter().collect(),
+        version: text("version", request.version)?,
+        held: convert::attempt_refs(&request.held)?,
+        lost_after: coordinator.settings.lost_after,
+    })
+}
+
+fn text(field: &'static str, text: String) -> Result<String, Invalid> {
+    let good = (1..=MAX_TEXT).contains(&text.len()) && !text.contains(char::is_control);
+    if good {
+        Ok(text)
+    } else {
+        Err(Invalid::new(field, format!("must be 1 to {MAX_TEXT} bytes of plain text")))
+    }
+}
+
+/// A client that connects when it is first used, and again whenever the connection broke.
+fn client(address: &str) -> Result<Client, Invalid> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .ok()
+        .filter(|endpoint| {
+            endpoint.uri().host().is_some() && endpoint.uri().port_u16().is_some_and(|port| port > 0)
+        })
+        .ok_or_else(|| Invalid::new("address", "must be host:port"))?
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5));
+    Ok(Client::new(endpoint.connect_lazy())
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE))
+}

@@ -1,0 +1,128 @@
+//! What workers call: decode, act, encode.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use distrack_core::{AttemptRef, SessionId};
+use distrack_proto::convert::{self, Invalid};
+use distrack_proto::v1::coordinator_service_server::CoordinatorService;
+use distrack_proto::{MAX_BATCH, v1};
+use distrack_store::{AttemptEvent, AttemptReport};
+use tonic::{Request, Response, Status};
+use tracing::info;
+
+use crate::{Coordinator, register, status};
+
+/// `distrack.v1.CoordinatorService`.
+pub(crate) struct Service {
+    coordinator: Arc<Coordinator>,
+}
+
+impl Service {
+    pub(crate) fn new(coordinator: Arc<Coordinator>) -> Self {
+        Self { coordinator }
+    }
+}
+
+#[tonic::async_trait]
+impl CoordinatorService for Service {
+    async fn register_worker(
+        &self,
+        request: Request<v1::RegisterWorkerRequest>,
+    ) -> Result<Response<v1::RegisterWorkerResponse>, Status> {
+        register::register(&self.coordinator, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        let request = request.into_inner();
+        let session: SessionId = convert::id(&request.session_id, "session_id")?;
+        let cancel = self.coordinator.fleet.with(session, request.attach, |attached| {
+            attached.heard = Instant::now();
+            attached.unsaved = true;
+            attached.busy = request.busy;
+            attached.draining |= request.draining;
+            attached.cancel.iter().copied().map(Into::into).collect()
+        });
+        self.coordinator.metrics.heartbeats.inc();
+        let Some(cancel) = cancel else {
+            return Err(Status::not_found("no such session here: register again"));
+        };
+        let settings = &self.coordinator.settings;
+        Ok(Response::new(v1::HeartbeatResponse {
+            cancel,
+            heartbeat_interval_ms: register::millis(settings.heartbeat_interval),
+            lost_after_ms: register::millis(settings.lost_after),
+        }))
+    }
+
+    async fn report_attempts(
+        &self,
+        request: Request<v1::ReportAttemptsRequest>,
+    ) -> Result<Response<v1::ReportAttemptsResponse>, Status> {
+        let request = request.into_inner();
+        let session: SessionId = convert::id(&request.session_id, "session_id")?;
+        if request.items.len() > MAX_BATCH {
+            return Err(Invalid::new("items", format!("must be at most {MAX_BATCH}")).into());
+        }
+        let reports = request.items.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+        // The worker's slot is free now, whenever the result is stored.
+        let ended: Vec<AttemptRef> =
+            reports.iter().filter(|report| is_end(&report.event)).map(|r| r.attempt).collect();
+        if !ended.is_empty() {
+            self.coordinator.fleet.vacate(session, &ended);
+        }
+        let receipts =
+            self.coordinator.recorder.record(reports).await.map_err(|error| status::of_store(&error))?;
+        let receipts = receipts.into_iter().map(|receipt| receipt_of(receipt).into()).collect();
+        Ok(Response::new(v1::ReportAttemptsResponse { receipts }))
+    }
+
+    async fn deregister_worker(
+        &self,
+        request: Request<v1::DeregisterWorkerRequest>,
+    ) -> Result<Response<v1::DeregisterWorkerResponse>, Status> {
+        let session: SessionId = convert::id(&request.into_inner().session_id, "session_id")?;
+        self.coordinator.store.deregister(session).await.map_err(|error| status::of_store(&error))?;
+        let known =
+            self.coordinator.fleet.with_session(session, |attached| (attached.attach, attached.name.clone()));
+        if let Some((attach, worker)) = known {
+            self.coordinator.fleet.detach(session, attach);
+            info!(%session, worker, "worker deregistered");
+        }
+        Ok(Response::new(v1::DeregisterWorkerResponse {}))
+    }
+}
+
+fn is_end(event: &AttemptEvent) -> bool {
+    match event {
+        AttemptEvent::Started { .. } => false,
+        AttemptEvent::Finished { .. } => true,
+    }
+}
+
+fn report(item: &v1::AttemptReport) -> Result<AttemptReport, Invalid> {
+    let attempt = convert::attempt_ref(item.attempt.as_ref())?;
+    let event = match item.event.as_ref().ok_or_else(|| Invalid::new("items.event", "is missing"))? {
+        v1::attempt_report::Event::Started(started) => {
+            AttemptEvent::Started { ago: Duration::from_micros(started.ago_us) }
+        }
+        v1::attempt_report::Event::Finished(finished) => AttemptEvent::Finished {
+            ago: Duration::from_micros(finished.ago_us),
+            ran: finished.ran_us.map(Duration::from_micros),
+            outcome: convert::outcome(finished)?,
+            output: convert::output(finished)?,
+        },
+    };
+    Ok(AttemptReport { attempt, event })
+}
+
+fn receipt_of(receipt: distrack_store::Receipt) -> v1::Receipt {
+    match receipt {
+        distrack_store::Receipt::Recorded => v1::Receipt::Recorded,
+        distrack_store::Receipt::Duplicate => v1::Receipt::Duplicate,
+        distrack_store::Receipt::Stale => v1::Receipt::Stale,
+    }
+}
