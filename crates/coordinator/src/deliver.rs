@@ -21,6 +21,8 @@ use crate::fleet::Client;
 const TRY_LIMIT: Duration = Duration::from_secs(5);
 /// Silent tries before the registration is dropped.
 const TRIES: u32 = 4;
+/// The wait for a worker that is registering.
+const REGISTERING: Duration = Duration::from_millis(20);
 /// The first pause of a worker that cannot be reached; doubled each time, up to `MAX_PAUSE`.
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -43,6 +45,8 @@ enum Answer {
     Accepted(Vec<Acceptance>),
     /// It provably did not arrive at the session's worker.
     NotDelivered(Status),
+    /// The worker is registering at this moment and took nothing.
+    Later,
     /// The worker cannot read it and never will.
     Unreadable(Status),
     /// Nobody knows.
@@ -119,6 +123,11 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
                 coordinator.metrics.dispatch_seconds.observe(started.elapsed().as_secs_f64());
                 return accepted(coordinator, delivery, acceptances).await;
             }
+            Answer::Later => {
+                if coordinator.wait(REGISTERING).await.is_stopping() {
+                    break;
+                }
+            }
             Answer::Unreadable(status) => return refuse(coordinator, delivery, &status).await,
             Answer::NotDelivered(status) if !delivery.maybe_sent => {
                 coordinator.metrics.dispatched("not_delivered", delivery.attempts.len());
@@ -166,6 +175,7 @@ impl Delivery {
             Err(status) if never_connected(&status) || status.code() == Code::FailedPrecondition => {
                 Answer::NotDelivered(status)
             }
+            Err(status) if status.code() == Code::Aborted => Answer::Later,
             Err(status)
                 if matches!(
                     status.code(),

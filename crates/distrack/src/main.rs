@@ -1,1 +1,51 @@
-fn main() {}
+//! distrack: schedules shell commands and runs them on a fleet. One binary, whose roles are subcommands.
+//!
+//! Start reading at [`cli`], which makes a [`cli::Plan`] of the command line and the settings; [`roles`] and
+//! [`client`] carry it out.
+
+mod argv;
+mod banner;
+mod cli;
+mod client;
+mod exits;
+mod roles;
+mod settings;
+mod shutdown;
+
+
+use std::process::ExitCode;
+
+use cli::Stop;
+use settings::Environment;
+
+fn main() -> ExitCode {
+    let plan = match cli::plan(std::env::args_os(), Environment::of_process()) {
+        Ok(plan) => plan,
+        Err(stop) => return ExitCode::from(say(stop)),
+    };
+    // Never one thread alone: a step that holds it would hold the heartbeats too.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).max(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    match runtime {
+        Ok(runtime) => ExitCode::from(runtime.block_on(roles::run(plan))),
+        Err(error) => {
+            eprintln!("distrack: no threads can be started: {error}");
+            ExitCode::from(exits::FAILED)
+        }
+    }
+}
+
+/// Says why there is nothing to do.
+fn say(stop: Stop) -> u8 {
+    match stop {
+        Stop::Help(argv::Help(help)) => {
+            // Help that nobody reads, such as into a closed pipe, is no failure.
+            let _ = help.print();
+            u8::try_from(help.exit_code()).unwrap_or(exits::USAGE)
+        }
+        Stop::Wrong { problems, help } => {
+            eprintln!("{problems}\nTry: {help}");
+            exits::USAGE
+        }
+    }
+}

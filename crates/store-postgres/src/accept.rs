@@ -1,23 +1,21 @@
 //! Accepting tasks, and cancelling them.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use distrack_core::{Due, TaskId};
+use distrack_core::TaskId;
+use distrack_store::shared::{Created, SubmissionRow, Taken, answer, task_state};
 use distrack_store::{CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::Result;
-use crate::error::{corrupt, store_error};
-use crate::row::{task_state, to_int};
+use crate::error::store_error;
 
 pub(crate) async fn submit(pool: &PgPool, submissions: &[Submission], mode: SubmitMode) -> Result<Vec<Submitted>> {
     if submissions.iter().all(|submission| submission.key.is_none()) {
         let mut connection = pool.acquire().await.map_err(store_error)?;
         let created = insert(&mut connection, submissions).await?;
-        return answer(submissions, &created, &HashMap::new());
+        return answer(submissions, &created, &Taken::new());
     }
     let mut transaction = pool.begin().await.map_err(store_error)?;
     let created = insert(&mut transaction, submissions).await?;
@@ -30,9 +28,6 @@ pub(crate) async fn submit(pool: &PgPool, submissions: &[Submission], mode: Subm
     }
     Ok(answers)
 }
-
-type Created = HashMap<TaskId, (DateTime<Utc>, DateTime<Utc>)>;
-type Taken = HashMap<String, (Vec<u8>, TaskId)>;
 
 #[derive(Default)]
 struct Columns {
@@ -57,38 +52,32 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, Submission { task, key }: &Submission) -> Result<()> {
-        let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let (at, delay_ms) = match task.due {
-            Due::After(delay) => (None, Some(millis(delay))),
-            Due::At(at) => (Some(at), None),
-        };
-        self.id.push(task.id.as_uuid());
-        self.queue.push(task.queue.to_string());
-        self.priority.push(task.priority);
-        self.at.push(at);
-        self.delay_ms.push(delay_ms);
-        self.expires_at.push(task.expires_at);
-        self.max_attempts.push(to_int(task.policy.max_attempts));
-        self.backoff_initial_ms.push(millis(task.policy.backoff.initial));
-        self.backoff_max_ms.push(millis(task.policy.backoff.max));
-        self.on_lost.push(task.policy.on_lost.code());
-        self.spec.push(serde_json::to_string(&task.spec).map_err(corrupt)?);
-        self.labels.push((!task.labels.is_empty()).then(|| serde_json::json!(task.labels)));
-        self.requires.push((!task.requires.is_empty()).then(|| serde_json::json!(task.requires)));
-        self.traceparent.push(task.trace.traceparent());
-        self.tracestate.push(task.trace.state.clone());
-        self.retry_of.push(task.retry_of.map(TaskId::as_uuid));
-        self.key.push(key.as_ref().map(|key| key.key.clone()));
-        self.request_hash.push(key.as_ref().map(|key| key.request_hash.to_vec()));
-        Ok(())
+    fn push(&mut self, row: SubmissionRow) {
+        self.id.push(row.id);
+        self.queue.push(row.queue);
+        self.priority.push(row.priority);
+        self.at.push(row.at);
+        self.delay_ms.push(row.delay_ms);
+        self.expires_at.push(row.expires_at);
+        self.max_attempts.push(row.max_attempts);
+        self.backoff_initial_ms.push(row.backoff_initial_ms);
+        self.backoff_max_ms.push(row.backoff_max_ms);
+        self.on_lost.push(row.on_lost);
+        self.spec.push(row.spec);
+        self.labels.push(row.labels);
+        self.requires.push(row.requires);
+        self.traceparent.push(row.traceparent);
+        self.tracestate.push(row.tracestate);
+        self.retry_of.push(row.retry_of);
+        self.key.push(row.key);
+        self.request_hash.push(row.request_hash);
     }
 }
 
 async fn insert(connection: &mut PgConnection, submissions: &[Submission]) -> Result<Created> {
     let mut rows = Columns::default();
     for submission in submissions {
-        rows.push(submission)?;
+        rows.push(submission.try_into()?);
     }
     let created = sqlx::query_file!(
         "sql/submit.sql",
@@ -128,19 +117,6 @@ async fn taken_keys(connection: &mut PgConnection, submissions: &[Submission], c
     let rows =
         sqlx::query_file!("sql/submission_keys.sql", &keys).fetch_all(connection).await.map_err(store_error)?;
     Ok(rows.into_iter().map(|row| (row.key, (row.request_hash, row.task_id.into()))).collect())
-}
-
-fn answer(submissions: &[Submission], created: &Created, taken: &Taken) -> Result<Vec<Submitted>> {
-    let answers = submissions.iter().map(|Submission { task, key }| {
-        if let Some(&(created_at, scheduled_at)) = created.get(&task.id) {
-            return Ok(Submitted::Created { created_at, scheduled_at });
-        }
-        let key = key.as_ref().ok_or_else(|| corrupt(format!("task {} was not stored", task.id)))?;
-        let (hash, stored) =
-            taken.get(&key.key).ok_or_else(|| corrupt("an idempotency key vanished while it was used"))?;
-        Ok(if *hash == key.request_hash { Submitted::Replayed(*stored) } else { Submitted::KeyConflict })
-    });
-    answers.collect()
 }
 
 pub(crate) async fn cancel(pool: &PgPool, task: TaskId) -> Result<CancelAnswer> {

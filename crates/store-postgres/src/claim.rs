@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, QueueName, SpanId, TraceContext, TraceId};
+use distrack_core::{AttemptRef, QueueName, SpanId, TraceId};
+use distrack_store::shared::ClaimedRow;
 use distrack_store::{ClaimRequest, Claimed};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::Result;
-use crate::error::{corrupt, store_error};
-use crate::row::{count, micros, trace};
+use crate::error::store_error;
 
 pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Claimed>> {
     let slots: Vec<Uuid> = request.slots.iter().map(|session| session.as_uuid()).collect();
     let traces: Vec<String> = slots.iter().map(|_| TraceId::random().to_string()).collect();
     let spans: Vec<String> = slots.iter().map(|_| SpanId::random().to_string()).collect();
     let queues: Option<Vec<String>> = request.queues.map(|queues| queues.into_iter().map(QueueName::into).collect());
-    let rows = sqlx::query_file!(
+    let rows = sqlx::query_file_as!(
+        ClaimedRow,
         "sql/claim.sql",
         request.coordinator.as_uuid(),
         &slots,
@@ -28,21 +29,7 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Cl
     .fetch_all(pool)
     .await
     .map_err(store_error)?;
-    let claimed = rows.into_iter().map(|row| {
-        let submission = trace(&row.traceparent, &row.tracestate)?;
-        let trace_id = row.attempt_trace_id.parse().map_err(|()| corrupt("attempt_trace_id"))?;
-        let span_id = row.attempt_span_id.parse().map_err(|()| corrupt("attempt_span_id"))?;
-        Ok(Claimed {
-            attempt: AttemptRef { task: row.id.into(), epoch: row.epoch },
-            number: count(row.attempt)?,
-            session: row.session_id.into(),
-            queue: row.queue.parse().map_err(corrupt)?,
-            spec: serde_json::from_str(&row.spec).map_err(corrupt)?,
-            trace: TraceContext { trace_id, span_id, ..submission },
-            waited: micros(row.waited_us),
-        })
-    });
-    claimed.collect()
+    rows.into_iter().map(Claimed::try_from).collect()
 }
 
 pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u64> {
@@ -55,7 +42,7 @@ pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u6
 
 pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<Duration>> {
     let row = sqlx::query_file!("sql/next_due.sql").fetch_one(pool).await.map_err(store_error)?;
-    Ok(row.due_in_us.map(micros))
+    Ok(row.due_in_us.map(|us| Duration::from_micros(us.unsigned_abs())))
 }
 
 /// References as the two columns that statements take.

@@ -30,13 +30,3 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 pub(crate) fn refused(error: sqlx::Error) -> StoreError {
     StoreError::Refused(error.into())
 }
-
-/// A row that this build cannot read.
-pub(crate) fn corrupt(what: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(what.to_string())
-}
-
-/// A statement changed another number of rows than its transaction had locked: a bug.
-pub(crate) fn miscounted(statement: &str, expected: usize, changed: u64) -> StoreError {
-    StoreError::Refused(format!("{statement} changed {changed} rows instead of {expected}").into())
-}

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use distrack_store::shared::Changed;
 use distrack_store::{Hint, Waker, Wakeup};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-use crate::ending::Changed;
 
 const CHANNEL: &str = "distrack";
 /// The least time between two notifications of one process.

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, CoordinatorId, Ended, SessionId, TaskState};
+use distrack_core::{AttemptRef, CoordinatorId, SessionId, TaskState};
+use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, sort_held, to_int, to_micros};
 use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
@@ -11,9 +12,8 @@ use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::split;
-use crate::ending::{self, Changed, Ending, LockedRow};
-use crate::error::{corrupt, store_error};
-use crate::row::{task_state, to_int, to_micros};
+use crate::ending;
+use crate::error::store_error;
 
 pub(crate) async fn register(pool: &PgPool, new: Registration) -> Result<Registered> {
     let mut transaction = pool.begin().await.map_err(store_error)?;
@@ -61,15 +61,7 @@ async fn open(connection: &mut PgConnection, new: &Registration) -> Result<Regis
     .execute(connection)
     .await;
     match opened {
-        Ok(_) => Ok(Registered {
-            session,
-            attach: 1,
-            kept: Vec::new(),
-            kill: Vec::new(),
-            cancel: Vec::new(),
-            released: 0,
-            lost: 0,
-        }),
+        Ok(_) => Ok(Registered::new(session, 1)),
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
             Err(StoreError::unavailable(format!("worker {} registers twice at once", new.worker)))
         }
@@ -93,16 +85,8 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
     .fetch_one(&mut *connection)
     .await
     .map_err(store_error)?;
-    let mut registered = Registered {
-        session: id.into(),
-        attach: continued.attach,
-        kept: Vec::new(),
-        kill: Vec::new(),
-        cancel: Vec::new(),
-        released: 0,
-        lost: 0,
-    };
-    let missing = sort_held(connection, id, new, &mut registered).await?;
+    let mut registered = Registered::new(id.into(), continued.attach);
+    let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
     let (lost, released): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
     registered.released = release(connection, &refs(&released)).await?;
@@ -114,7 +98,7 @@ async fn supersede(connection: &mut PgConnection, new: &Registration, old: Uuid)
     sqlx::query_file!("sql/session_end.sql", old).execute(&mut *connection).await.map_err(store_error)?;
     let mut registered = open(connection, new).await?;
     // What the old process ran is dead with it; what it finished lies in the spool and is held.
-    let missing = sort_held(connection, old, new, &mut registered).await?;
+    let missing = sort_held(&held_by(connection, old).await?, new, &mut registered)?;
     let (ids, epochs) = split(&registered.kept);
     sqlx::query_file!("sql/session_move.sql", old, registered.session.as_uuid(), &ids, &epochs)
         .execute(&mut *connection)
@@ -124,29 +108,8 @@ async fn supersede(connection: &mut PgConnection, new: &Registration, old: Uuid)
     Ok(registered)
 }
 
-/// Sorts the session's attempts by whether the worker holds them; returns those that it does not.
-async fn sort_held(
-    connection: &mut PgConnection,
-    session: Uuid,
-    new: &Registration,
-    registered: &mut Registered,
-) -> Result<Vec<(AttemptRef, TaskState)>> {
-    let held: HashSet<_> = new.held.iter().copied().collect();
-    let rows =
-        sqlx::query_file!("sql/held_by_session.sql", session).fetch_all(connection).await.map_err(store_error)?;
-    let mut missing = Vec::new();
-    for row in rows {
-        let attempt = AttemptRef { task: row.id.into(), epoch: row.epoch };
-        if !held.contains(&attempt) {
-            missing.push((attempt, task_state(row.state)?));
-            continue;
-        }
-        registered.kept.push(attempt);
-        if row.cancel_requested {
-            registered.cancel.push(attempt);
-        }
-    }
-    Ok(missing)
+async fn held_by(connection: &mut PgConnection, session: Uuid) -> Result<Vec<HeldRow>> {
+    sqlx::query_file_as!(HeldRow, "sql/held_by_session.sql", session).fetch_all(connection).await.map_err(store_error)
 }
 
 fn refs(attempts: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
@@ -169,7 +132,7 @@ async fn lose(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
-    let endings = rows.iter().map(|row| Ending::decide(row, Ended::Lost, 1.0)).collect::<Result<Vec<_>>>()?;
+    let endings = Ending::lose(&rows, 1.0)?;
     let lost = endings.len() as u64;
     ending::write(connection, endings).await?;
     Ok(lost)
@@ -220,16 +183,12 @@ pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<Chan
         .execute(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let rows = sqlx::query_file!("sql/held_by_session.sql", session.as_uuid())
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(store_error)?;
-    let held: Vec<AttemptRef> =
-        rows.into_iter().map(|row| AttemptRef { task: row.id.into(), epoch: row.epoch }).collect();
+    let rows = held_by(&mut transaction, session.as_uuid()).await?;
+    let held: Vec<AttemptRef> = rows.iter().map(HeldRow::attempt_ref).collect();
     let lost = lose(&mut transaction, &held).await?;
     transaction.commit().await.map_err(store_error)?;
     if lost != held.len() as u64 {
-        return Err(corrupt("a locked attempt vanished"));
+        return Err(StoreError::corrupt("a locked attempt vanished"));
     }
     Ok(Changed { due: lost > 0, done: lost > 0 })
 }

@@ -1,11 +1,11 @@
 //! Finding what time has taken: sessions, their attempts, and tasks past their deadline.
 
-use distrack_core::Ended;
 use distrack_store::Swept;
+use distrack_store::shared::{Changed, Ending, LockedRow};
 use sqlx::PgPool;
 
 use crate::Result;
-use crate::ending::{self, Changed, Ending, LockedRow};
+use crate::ending;
 use crate::error::store_error;
 
 pub(crate) async fn sweep(pool: &PgPool, limit: u32, jitter: f64) -> Result<(Swept, Changed)> {
@@ -18,8 +18,7 @@ pub(crate) async fn sweep(pool: &PgPool, limit: u32, jitter: f64) -> Result<(Swe
         .await
         .map_err(store_error)?;
     let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
-    let endings = orphans.iter().map(|row| Ending::decide(row, Ended::Lost, jitter)).collect::<Result<Vec<_>>>()?;
-    let mut changed = ending::write(&mut transaction, endings).await?;
+    let mut changed = ending::write(&mut transaction, Ending::lose(&orphans, jitter)?).await?;
     transaction.commit().await.map_err(store_error)?;
     let expired = sqlx::query_file!("sql/tasks_expire.sql", limit).execute(pool).await.map_err(store_error)?;
     changed.done |= expired.rows_affected() > 0;

@@ -1,6 +1,7 @@
 //! What can go wrong in a store, in the caller's terms.
 
 use std::error::Error;
+use std::fmt::Display;
 
 /// A step that the store could not take. Nothing was changed by it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,16 @@ impl StoreError {
             Self::Unavailable(_) => true,
             Self::Conflict(_) | Self::Corrupt(_) | Self::Refused(_) => false,
         }
+    }
+
+    /// A `Corrupt`: a row that this build cannot read.
+    pub fn corrupt(what: impl Display) -> Self {
+        Self::Corrupt(what.to_string())
+    }
+
+    /// A `Refused`: a statement changed another number of rows than its transaction had locked.
+    pub fn miscounted(statement: &str, expected: usize, changed: u64) -> Self {
+        Self::Refused(format!("{statement} changed {changed} rows instead of {expected}").into())
     }
 
     /// An `Unavailable` with a reason in words.

@@ -9,12 +9,14 @@
 //!   of their own.
 //! - A dropped call is not a cancelled step: see [`Detached`].
 //!
-//! Start reading at [`Store`]; `conformance` is the contract as tests.
+//! Start reading at [`Store`]; `conformance` (behind the feature of that name) is the contract as tests.
 
+#[cfg(feature = "conformance")]
 pub mod conformance;
 mod detached;
 mod error;
 mod read;
+pub mod shared;
 mod store;
 mod types;
 mod wakeup;

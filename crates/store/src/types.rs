@@ -186,6 +186,13 @@ pub struct Registered {
     pub lost: u64,
 }
 
+impl Registered {
+    /// A session that holds nothing yet.
+    pub fn new(session: SessionId, attach: i64) -> Self {
+        Self { session, attach, kept: Vec::new(), kill: Vec::new(), cancel: Vec::new(), released: 0, lost: 0 }
+    }
+}
+
 /// A heartbeat that a coordinator received.
 #[derive(Clone, Copy, Debug)]
 pub struct HeartbeatSeen {

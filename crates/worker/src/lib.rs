@@ -1,1 +1,43 @@
-//! .
+//! The worker: runs the commands that coordinators hand it, heartbeats, reports.
+//!
+//! It knows coordinators only through the protocol and the database not at all. An attempt's way through
+//! it is one direction: [`service`] (Dispatch) → [`held`] (accepted, a slot taken) → [`execute`] → [`run`]
+//! → [`spool`] (the result is safe) → [`report`] (delivered, forgotten). [`attach`] keeps the worker known
+//! to one coordinator beside all that and never waits for it. Start reading at [`serve`].
+
+mod address;
+mod assignment;
+mod attach;
+mod attachment;
+mod clock;
+mod error;
+mod execute;
+mod explain;
+mod held;
+mod identity;
+mod journal;
+mod kept;
+mod metrics;
+mod oom;
+mod outbox;
+mod output;
+mod output_file;
+mod process;
+mod recent;
+mod report;
+mod run;
+mod serve;
+mod service;
+mod settings;
+mod spawn;
+mod spool;
+mod spool_file;
+mod stop;
+mod verdict;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::ServeError;
+pub use serve::serve;
+pub use settings::Settings;

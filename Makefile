@@ -1,0 +1,37 @@
+# What a developer types. CI runs the same: .ci/run.
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint doc deny queries queries-check migrations ci
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Start everything on this machine: scheduler, coordinator, workers, SQLite
+	cargo run --release -- up
+
+test: ## Run all tests, beside a throw-away PostgreSQL or $DISTRACK_TEST_POSTGRES_URL
+	@scripts/test.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Check the format and run clippy; a warning is an error
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release -- -D warnings
+
+doc: ## Build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release
+
+deny: ## Check licences, sources, bans and advisories of the dependencies
+	@scripts/deny.sh
+
+queries: ## Write the offline query caches after a change of queries or migrations
+	@scripts/queries.sh
+
+queries-check: ## Check that the offline query caches are up to date
+	@scripts/queries.sh --check
+
+migrations: ## Check that released migrations are unchanged
+	@scripts/migrations.sh
+
+ci: ## Do all that CI does
+	@.ci/run

@@ -1,0 +1,159 @@
+//! From raw arguments to clap's matches: hyphens and underscores are the same in flags, and every argument that
+//! nobody knows is named, not only the first.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Command};
+
+use crate::settings::{Problems, table};
+
+/// Nothing to match: help was asked for.
+pub(crate) struct Help(pub(crate) clap::Error);
+
+/// Reads arguments as text; what is not UTF-8 is a problem.
+pub(crate) fn texts(args: impl IntoIterator<Item = OsString>, problems: &mut Problems) -> Vec<String> {
+    let text = |(index, arg): (usize, OsString)| {
+        arg.into_string().unwrap_or_else(|arg| {
+            problems.add(format!("argument {index} is not UTF-8: {}", arg.to_string_lossy().escape_debug()));
+            arg.to_string_lossy().into_owned()
+        })
+    };
+    args.into_iter().enumerate().map(text).collect()
+}
+
+/// Spells each known flag before a bare `--` as the command has it.
+pub(crate) fn normalise(args: Vec<String>, command: &Command) -> Vec<String> {
+    let mut spellings = BTreeMap::new();
+    collect(command, &mut spellings);
+    let mut verbatim = false;
+    let spell = |arg: String| {
+        verbatim |= arg == "--";
+        let Some(flag) = arg.strip_prefix("--").filter(|_| !verbatim) else { return arg };
+        let (name, value) = flag.find('=').map_or((flag, ""), |at| flag.split_at(at));
+        spellings.get(&fold(name)).map_or_else(|| arg.clone(), |known| format!("--{known}{value}"))
+    };
+    args.into_iter().map(spell).collect()
+}
+
+fn collect(command: &Command, spellings: &mut BTreeMap<String, String>) {
+    for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+        spellings.insert(fold(long), long.to_owned());
+    }
+    command.get_subcommands().for_each(|subcommand| collect(subcommand, spellings));
+}
+
+fn fold(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// Matches the arguments. Whatever nobody knows is noted and left out, until the rest matches; `None` when
+/// no rest is worth matching.
+pub(crate) fn matches(
+    command: &Command,
+    args: Vec<String>,
+    problems: &mut Problems,
+) -> Result<Option<ArgMatches>, Help> {
+    let subcommand = args.get(1).cloned().unwrap_or_default();
+    let mut args: Vec<Word> = args.into_iter().map(|text| Word { text, orphan: false }).collect();
+    loop {
+        let attempt = command.clone().try_get_matches_from(args.iter().map(|word| &word.text));
+        let error = match attempt {
+            Ok(matches) => return Ok(Some(matches)),
+            Err(error) => error,
+        };
+        let shows_help = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        if shows_help {
+            return Err(Help(error));
+        }
+        let Some(at) = offender(&error, &args) else {
+            problems.add(first_line(&error));
+            return Ok(None);
+        };
+        let word = args.remove(at);
+        if !word.orphan {
+            problems.add(describe(&error, &word.text, &subcommand));
+        }
+        // What follows an unknown flag may be its value, and is no second mistake.
+        let may_be_value = error.kind() == ErrorKind::UnknownArgument
+            && word.text.starts_with('-')
+            && !word.text.contains('=');
+        if let Some(next) = args.get_mut(at).filter(|_| may_be_value) {
+            next.orphan = true;
+        }
+    }
+}
+
+struct Word {
+    text: String,
+    orphan: bool,
+}
+
+/// Which argument an error is about.
+fn offender(error: &clap::Error, args: &[Word]) -> Option<usize> {
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let named = context(error, ContextKind::InvalidArg)?;
+    // Clap names a flag with its value, such as `--slots <N>`, and an unknown one as it stands.
+    let flag = named.split([' ', '[', '=']).next().unwrap_or_default();
+    let exact = args.iter().skip(1).rposition(|word| word.text == named);
+    let same_flag = |word: &Word| {
+        let name = word.text.split('=').next().unwrap_or_default();
+        let short = flag.len() == 2 && name.starts_with(flag) && !name.starts_with("--");
+        flag.starts_with('-') && (name == flag || short)
+    };
+    exact.or_else(|| args.iter().skip(1).rposition(same_flag)).map(|at| at + 1)
+}
+
+fn describe(error: &clap::Error, word: &str, subcommand: &str) -> String {
+    let name = word.split('=').next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if name.starts_with('-') => {
+            let takers = table::takers(&fold(name.trim_start_matches('-')).replace('-', "_"));
+            let hint = match context(error, ContextKind::SuggestedArg) {
+                _ if !takers.is_empty() => {
+                    let takers: Vec<_> = takers.into_iter().map(table::Role::command).collect();
+                    format!("; it is a setting of {}, not of {subcommand}", takers.join(", "))
+                }
+                Some(similar) => format!("; did you mean {similar}?"),
+                None => String::new(),
+            };
+            format!("{name}: there is no such flag{hint}")
+        }
+        ErrorKind::UnknownArgument if subcommand == "submit" => {
+            format!("'{}': put the command after --, as in: distrack submit -- echo hello", word.escape_debug())
+        }
+        ErrorKind::UnknownArgument => format!("'{}': there is no such argument", word.escape_debug()),
+        ErrorKind::TooManyValues => format!("{name}: takes no value"),
+        _ => format!("{name}: needs a value"),
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        // The likeliest suggestion comes last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
+        _ => None,
+    }
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    match context(error, ContextKind::SuggestedSubcommand) {
+        Some(similar) => format!("{line}; did you mean {similar}?"),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+#[path = "argv_tests.rs"]
+mod tests;

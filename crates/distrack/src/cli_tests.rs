@@ -1,0 +1,225 @@
+use super::*;
+
+const HOME: (&str, &str) = ("HOME", "/home/me");
+
+/// The plan as text, or the problems.
+fn planned(line: &str, variables: &[(&str, &str)]) -> Result<String, String> {
+    let args = ["distrack"].into_iter().chain(line.split_whitespace()).map(OsString::from);
+    let variables = variables.iter().chain([&HOME]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    match plan(args, variables.collect()) {
+        Ok(plan) => Ok(format!("{plan:?}")),
+        Err(Stop::Wrong { problems, .. }) => Err(problems.to_string()),
+        Err(Stop::Help(Help(help))) => Err(help.to_string()),
+    }
+}
+
+fn help(name: &str) -> String {
+    planned(&format!("{name} --help"), &[]).unwrap_err().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const DATABASE: (&str, &str) = ("DISTRACK_DATABASE_URL", "postgres://me:secret@db/tasks");
+
+#[test]
+fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
+    let worker = planned("worker --worker_port=:8000 --coordinator=localhost:8080", &[]).unwrap();
+    assert!(worker.contains("port: 8000") && worker.contains("\"localhost:8080\""), "{worker}");
+    let variables =
+        [("POSTGRES_DB", "d"), ("POSTGRES_USER", "u"), ("POSTGRES_PASSWORD", "secret"), ("POSTGRES_HOST", "h")];
+    for line in ["coordinator --coordinator_port=:8080", "scheduler --scheduler_port=:8081", "migrate"] {
+        let plan = planned(line, &variables).unwrap();
+        assert!(plan.contains("postgres://u:***@h:5432/d"), "{plan}");
+    }
+    let worker = planned("worker", &[("WORKER_ADDRESS", "worker-7")]).unwrap();
+    assert!(worker.contains("advertise_host: Some(\"worker-7\")"), "{worker}");
+}
+
+/// A role, a variable, a value, and what the plan then holds.
+const VARIABLES: [(&str, &str, &str, &str); 33] = [
+    ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
+    ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
+    ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
+    ("scheduler", "DISTRACK_DATABASE_URL", "postgres://x:y@z/n", "postgres://x:***@z/n"),
+    ("coordinator", "DISTRACK_COORDINATOR_PORT", ":2", "port: 2"),
+    ("coordinator", "DISTRACK_METRICS_PORT", "[::1]:3", "Listen { host: \"::1\", port: 3 }"),
+    ("coordinator", "DISTRACK_HEARTBEAT_INTERVAL", "7s", "heartbeat_interval: 7s"),
+    ("coordinator", "DISTRACK_LOST_AFTER", "70s", "lost_after: 70s"),
+    ("coordinator", "DISTRACK_RETENTION", "1h", "retention: 3600s"),
+    ("worker", "DISTRACK_WORKER_PORT", "4", "port: 4"),
+    ("worker", "DISTRACK_METRICS_PORT", ":5", "port: 5"),
+    ("worker", "DISTRACK_COORDINATOR", "a,b:1", "[\"a:8080\", \"b:1\"]"),
+    ("worker", "DISTRACK_SLOTS", "6", "slots: 6"),
+    ("worker", "DISTRACK_QUEUES", "q1,q2", "Some([QueueName(\"q1\"), QueueName(\"q2\")])"),
+    ("worker", "DISTRACK_LABELS", "gpu=true", "{\"gpu\": \"true\"}"),
+    ("worker", "DISTRACK_WORKER_NAME", "joe", "name: Some(\"joe\")"),
+    ("worker", "DISTRACK_WORKER_ADDRESS", "host", "advertise_host: Some(\"host\")"),
+    ("worker", "WORKER_ADDRESS", "host", "advertise_host: Some(\"host\")"),
+    ("worker", "DISTRACK_OUTPUT_DIR", "/o", "output_dir: \"/o\""),
+    ("worker", "DISTRACK_STATE_DIR", "/s", "Given(\"/s\")"),
+    ("worker", "XDG_STATE_HOME", "/x", "Below(\"/x/distrack\")"),
+    ("worker", "DISTRACK_DRAIN_TIMEOUT", "1m", "drain_timeout: 60s"),
+    ("worker", "DISTRACK_KILL_GRACE", "10ms", "kill_grace: 10ms"),
+    ("worker", "DISTRACK_LOG", "debug", "filter: \"debug\""),
+    ("worker", "RUST_LOG", "warn", "filter: \"warn\""),
+    ("worker", "DISTRACK_LOG_FORMAT", "json", "format: Json"),
+    ("up", "DISTRACK_DATA_DIR", "/d", "data_dir: \"/d\""),
+    ("up", "XDG_DATA_HOME", "/x", "data_dir: \"/x/distrack\""),
+    ("up", "DISTRACK_WORKERS", "8", "workers: 8"),
+    ("up", "DISTRACK_METRICS_PORT", ":9", "metrics: Some(Listen { host: \"127.0.0.1\", port: 9 })"),
+    ("migrate", "DISTRACK_WAIT", "9s", "wait: 9s"),
+    ("list", "DISTRACK_SERVER", "http://s:1", "\"s\""),
+    ("health", "DISTRACK_SCHEDULER_PORT", "0.0.0.0:7", "port: Some(7)"),
+];
+
+#[test]
+fn each_documented_variable_works() {
+    for (role, variable, value, expected) in VARIABLES {
+        let with = planned(role, &[DATABASE, (variable, value)]).unwrap();
+        assert!(with.contains(expected), "{variable}={value}: {expected} in {with}");
+        let without = planned(role, &[DATABASE]).unwrap();
+        assert!(!without.contains(expected), "{variable}: {expected} in {without}");
+    }
+    for setting in table::SETTINGS.iter().filter(|setting| setting.name != "config") {
+        let variable = setting.variables().remove(0);
+        assert!(VARIABLES.iter().any(|(_, tested, ..)| *tested == variable), "{variable} is not tested");
+    }
+}
+
+#[test]
+fn up_is_on_its_own_file_unless_a_database_is_named_to_it() {
+    assert!(planned("up", &[("POSTGRES_HOST", "db")]).unwrap().contains("database: None"));
+    assert!(planned("up", &[DATABASE]).unwrap().contains("Some(postgres://me:***@db/tasks)"));
+}
+
+#[test]
+fn every_problem_is_said_at_once_with_where_it_comes_from() {
+    let variables = [("DISTRACK_SLOTS", "0"), ("DISTRACK_LABELS", "gpu")];
+    let said = planned("worker --worker_port=x --kill-grace=5 --bogus --queues=A", &variables).unwrap_err();
+    assert!(said.starts_with("distrack: 6 problems\n"), "{said}");
+    for part in [
+        "--bogus: there is no such flag",
+        "--worker_port=x: must be an address",
+        "--kill_grace=5: must be a duration",
+        "--queues=A: 'A' must be",
+        "DISTRACK_SLOTS=0: must be a whole number from 1",
+        "DISTRACK_LABELS=gpu: must be KEY=VALUE",
+    ] {
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_a_problem() {
+    let said = planned("coordinator --lost_after=14s", &[DATABASE]).unwrap_err();
+    assert!(said.contains("lost_after (14s) must be at least 3 times heartbeat_interval (5s)"), "{said}");
+    assert!(planned("coordinator --lost_after=15s", &[DATABASE]).is_ok());
+}
+
+#[test]
+fn a_fleet_needs_a_postgres_and_is_told_how_to_name_one() {
+    for role in ["scheduler", "coordinator"] {
+        let said = planned(role, &[]).unwrap_err();
+        for part in ["database_url is missing", "DISTRACK_DATABASE_URL", "POSTGRES_HOST", "distrack up"] {
+            assert!(said.contains(part), "{part} in: {said}");
+        }
+        let said = planned(&format!("{role} --database_url=sqlite:///x.db"), &[]).unwrap_err();
+        assert!(said.contains(&format!("'{role}' needs Postgres")), "{said}");
+    }
+}
+
+#[test]
+fn a_password_is_in_no_problem_and_no_plan() {
+    let said = planned("scheduler --database_url=mysql://me:secret@db", &[]).unwrap_err();
+    assert!(said.contains("--database_url: must be postgres://") && !said.contains("secret"), "{said}");
+    assert!(!planned("scheduler", &[DATABASE]).unwrap().contains("secret"));
+}
+
+#[test]
+fn each_worker_of_a_host_has_a_state_folder_of_its_own() {
+    let below = crate::settings::roles::StateDir::Below("/s/distrack".into());
+    assert_eq!(below.of(8000), std::path::Path::new("/s/distrack/worker"));
+    assert_eq!(below.of(8001), std::path::Path::new("/s/distrack/worker-8001"));
+}
+
+#[test]
+fn a_submission_becomes_the_apis_request() {
+    let line = "submit --delay=1.5 --queue=q --priority -5 --label a=1 --label b=2 --require gpu=true --env X=y \
+                --timeout=2m --retries=2 --on-lost=fail --idempotency-key=k --cwd=/tmp --wait=3s -- echo -n hello";
+    let plan = planned(line, &[]).unwrap();
+    for part in [
+        "\"argv\": Array [String(\"echo\"), String(\"-n\"), String(\"hello\")]",
+        "\"delay_seconds\": Number(1.5)",
+        "\"queue\": String(\"q\")",
+        "\"priority\": Number(-5)",
+        "\"labels\": Object {\"a\": String(\"1\"), \"b\": String(\"2\")}",
+        "\"requires\": Object {\"gpu\": String(\"true\")}",
+        "\"env\": Object {\"X\": String(\"y\")}",
+        "\"timeout\": Number(120.0)",
+        "\"max_attempts\": Number(3)",
+        "\"on_lost\": String(\"fail\")",
+        "\"cwd\": String(\"/tmp\")",
+        "key: Some(\"k\")",
+        "Wait(Some(3s))",
+    ] {
+        assert!(plan.contains(part), "{part} in: {plan}");
+    }
+    let command = |line| planned(line, &[]).unwrap();
+    assert!(command("submit -- date").contains("{\"command\": String(\"date\")}"));
+    assert!(command("submit --shell -- echo a").contains("{\"command\": String(\"echo a\")}"));
+    assert!(command("submit --wait -- date").contains("Wait(None)"));
+    assert!(command("submit --at=2030-01-31T09:30:00+02:00 -- date").contains("2030-01-31T07:30:00+00:00"));
+}
+
+#[test]
+fn a_wrong_submission_is_refused_before_it_is_sent_with_all_that_is_wrong() {
+    let line = "submit --delay=1 --at=2030-01-31T09:30:00Z --queue=A --priority=101 --label=x --timeout=31d \
+                --retries=100 --on-lost=maybe --cwd=tmp --idempotency-key=ü --wait=soon -o yaml -- date";
+    let said = planned(line, &[]).unwrap_err();
+    for part in [
+        "11 problems",
+        "give either --delay or --at, not both",
+        "--queue: must be 1 to 63",
+        "--priority=101:",
+        "--label=x:",
+        "--timeout: must be 1 ms to 30 days",
+        "--retries=100:",
+        "--on-lost=maybe: must be retry or fail",
+        "--cwd: must be an absolute path",
+        "--idempotency-key=ü:",
+        "--wait=soon:",
+        "--output=yaml: must be table or json",
+    ] {
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+}
+
+#[test]
+fn the_help_of_a_role_shows_each_setting_with_its_variable_and_default() {
+    for service in &SERVICES {
+        let help = help(service.role.command());
+        for setting in table::of(service.role) {
+            assert!(help.contains(&format!("--{} <{}>", setting.name, setting.value)), "{help}");
+            let variables = setting.variables().join(", ");
+            let default = match setting.default {
+                Fallback::Text(text) | Fallback::Found(text) => text,
+            };
+            assert!(help.contains(&format!("[env: {variables}] [default: {default}]")), "{}: {help}", setting.name);
+        }
+        assert!(help.contains("Examples:"), "{help}");
+    }
+}
+
+#[test]
+fn the_first_help_names_every_command_the_first_steps_and_the_exit_codes() {
+    let help = help("");
+    for part in ["distrack up", "distrack submit --wait -- echo hello", "Exit codes:", "124", "130"] {
+        assert!(help.contains(part), "{part} in: {help}");
+    }
+    for command in command().get_subcommands() {
+        assert!(command.get_about().is_some() && help.contains(command.get_name()), "{}", command.get_name());
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    command().debug_assert();
+}

@@ -1,0 +1,105 @@
+//! The commands that talk to a scheduler over HTTP. They know its API and nothing else of distrack.
+
+mod api;
+mod args;
+mod change;
+mod failure;
+mod list;
+mod logs;
+mod output;
+mod submit;
+mod view;
+
+use clap::{Arg, ArgMatches, Command};
+use reqwest::Url;
+
+use args::Args;
+use change::Change;
+use failure::Failure;
+use list::List;
+use logs::Logs;
+use output::Format;
+use submit::Submit;
+use view::View;
+
+pub(crate) use api::{http, server};
+pub(crate) use failure::root_cause;
+pub(crate) use output::line;
+
+use crate::exits;
+use crate::settings::Reader;
+
+/// A client command, ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    server: Url,
+    format: Format,
+    request: Request,
+}
+
+#[derive(Clone, Debug)]
+enum Request {
+    Submit(Submit),
+    View(View),
+    Logs(Logs),
+    List(List),
+    Change(Change),
+}
+
+/// The command lines, in the order of the help.
+pub(crate) fn commands() -> Vec<Command> {
+    let [status, workers, queues] = view::commands();
+    let [cancel, retry] = change::commands();
+    [submit::command(), status, logs::command(), list::command(), cancel, retry, workers, queues]
+        .map(|command| {
+            command.arg(
+                Arg::new("output")
+                    .long("output")
+                    .short('o')
+                    .value_name("FORMAT")
+                    .default_value("table")
+                    .help("table, or json for the API's answer unchanged"),
+            )
+        })
+        .into()
+}
+
+/// Reads the flags of the command `name`.
+pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) -> Option<Client> {
+    let server = reader.one("server", server);
+    let mut args = Args::new(matches, reader.problems());
+    let format = args.one("output", Format::parse);
+    let request = match name {
+        "submit" => submit::read(args).map(Request::Submit),
+        "status" => view::read_status(args).map(Request::View),
+        "workers" => Some(Request::View(View::Workers)),
+        "queues" => Some(Request::View(View::Queues)),
+        "logs" => logs::read(args).map(Request::Logs),
+        "list" => list::read(args).map(Request::List),
+        "cancel" => change::read("cancel", args).map(Request::Change),
+        "retry" => change::read("retry", args).map(Request::Change),
+        _ => None,
+    };
+    Some(Client { server: server?, format: format?, request: request? })
+}
+
+/// Sends the command and shows the answer; returns the exit code.
+pub(crate) async fn run(client: Client) -> u8 {
+    let api = api::Api::new(client.server);
+    let format = client.format;
+    let done = match client.request {
+        Request::Submit(submit) => submit.run(&api, format).await,
+        Request::View(view) => view.run(&api, format).await.map(|()| exits::OK),
+        Request::Logs(logs) => logs.run(&api, format).await.map(|()| exits::OK),
+        Request::List(list) => list.run(&api, format).await.map(|()| exits::OK),
+        Request::Change(change) => change.run(&api, format).await.map(|()| exits::OK),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::Unread) => exits::OK,
+        Err(Failure::Said { code, text }) => {
+            eprintln!("distrack: {text}");
+            code
+        }
+    }
+}

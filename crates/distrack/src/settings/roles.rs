@@ -1,0 +1,201 @@
+//! What each role is told, as types.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::shared::{
+    Running, Timing, allowed_hosts, bind, database, fleet_database, folder, listen,
+};
+use super::values::{self, Listen};
+use super::{Database, Role, shared};
+
+/// What `scheduler` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) listen: Listen,
+    pub(crate) database: Database,
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+/// What `coordinator` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Coordinator {
+    pub(crate) listen: Listen,
+    pub(crate) metrics: Listen,
+    pub(crate) database: Database,
+    pub(crate) timing: Timing,
+}
+
+/// Where a worker keeps its identity and spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StateDir {
+    /// The folder that the user named.
+    Given(PathBuf),
+    /// A folder for each port below this one.
+    Below(PathBuf),
+}
+
+impl StateDir {
+    /// The folder of the worker that listens on `port`.
+    pub(crate) fn of(&self, port: u16) -> PathBuf {
+        match self {
+            Self::Given(folder) => folder.clone(),
+            Self::Below(folder) if port == 8000 => folder.join("worker"),
+            Self::Below(folder) => folder.join(format!("worker-{port}")),
+        }
+    }
+}
+
+/// What `worker` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub(crate) listen: Listen,
+    pub(crate) metrics: Listen,
+    pub(crate) coordinators: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) advertise_host: Option<String>,
+    pub(crate) state: StateDir,
+    pub(crate) running: Running,
+}
+
+/// What `up` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Up {
+    pub(crate) scheduler: Listen,
+    pub(crate) coordinator: Listen,
+    pub(crate) worker: Listen,
+    /// The coordinator's; `None` when the user named none.
+    pub(crate) metrics: Option<Listen>,
+    pub(crate) bind: String,
+    /// Another one than the file in `data_dir`.
+    pub(crate) database: Option<Database>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) workers: u16,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) timing: Timing,
+    pub(crate) running: Running,
+}
+
+/// What `migrate` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Migrate {
+    pub(crate) database: Database,
+    pub(crate) wait: Duration,
+}
+
+impl Scheduler {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bind = bind(reader);
+        let listen = listen(reader, "scheduler_port", &bind);
+        let database = fleet_database(reader, Role::Scheduler);
+        let allowed_hosts = allowed_hosts(reader);
+        Some(Self { listen: listen?, database: database?, allowed_hosts })
+    }
+}
+
+impl Coordinator {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bind = bind(reader);
+        let listen = listen(reader, "coordinator_port", &bind);
+        let metrics = shared::listen(reader, "metrics_port", &bind);
+        let database = fleet_database(reader, Role::Coordinator);
+        let timing = Timing::read(reader);
+        Some(Self { listen: listen?, metrics: metrics?, database: database?, timing: timing? })
+    }
+}
+
+impl Worker {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bind = bind(reader);
+        let listen = listen(reader, "worker_port", &bind);
+        let metrics = shared::listen(reader, "metrics_port", &bind);
+        let coordinators = reader.many("coordinator", |texts| {
+            let items = values::items(texts);
+            if items.is_empty() {
+                return Err("must name a coordinator".to_owned());
+            }
+            items.into_iter().map(|item| values::dial(item, "localhost", 8080)).collect::<Result<Vec<_>, _>>()
+        });
+        let name = reader.one("worker_name", worker_name);
+        let advertise_host = reader.one("worker_address", values::host);
+        let state = state_dir(reader);
+        let running = Running::read(reader);
+        Some(Self {
+            listen: listen?,
+            metrics: metrics?,
+            coordinators: coordinators?,
+            name,
+            advertise_host,
+            state: state?,
+            running: running?,
+        })
+    }
+}
+
+fn worker_name(text: &str) -> Result<String, String> {
+    let good = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if good { Ok(text.to_owned()) } else { Err("must be 1 to 128 printable characters".to_owned()) }
+}
+
+fn state_dir(reader: &mut Reader<'_>) -> Option<StateDir> {
+    if reader.given("state_dir").is_some() {
+        return folder(reader, "state_dir").map(StateDir::Given);
+    }
+    let found = reader.layers().environment().folder("XDG_STATE_HOME", ".local/state");
+    if found.is_none() {
+        reader.problems().add("state_dir: neither XDG_STATE_HOME nor HOME is set: give --state_dir");
+    }
+    found.map(|folder| StateDir::Below(folder.join("distrack")))
+}
+
+impl Up {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bind = bind(reader);
+        let scheduler = listen(reader, "scheduler_port", &bind);
+        let coordinator = listen(reader, "coordinator_port", &bind);
+        let worker = listen(reader, "worker_port", &bind);
+        let metrics = listen(reader, "metrics_port", &bind);
+        // Not the POSTGRES_* variables: `up` is on SQLite unless a database is named to it.
+        let database = reader.one("database_url", Database::parse);
+        let data_dir = data_dir(reader);
+        let workers = reader.one("workers", |text| {
+            u16::try_from(values::number(text, 1, 1000)?).map_err(|error| error.to_string())
+        });
+        let allowed_hosts = allowed_hosts(reader);
+        let timing = Timing::read(reader);
+        let running = Running::read(reader);
+        Some(Self {
+            scheduler: scheduler?,
+            coordinator: coordinator?,
+            worker: worker?,
+            metrics,
+            bind,
+            database,
+            data_dir: data_dir?,
+            workers: workers?,
+            allowed_hosts,
+            timing: timing?,
+            running: running?,
+        })
+    }
+}
+
+fn data_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    if reader.given("data_dir").is_some() {
+        return folder(reader, "data_dir");
+    }
+    let found = reader.layers().environment().folder("XDG_DATA_HOME", ".local/share");
+    if found.is_none() {
+        reader.problems().add("data_dir: neither XDG_DATA_HOME nor HOME is set: give --data_dir");
+    }
+    found.map(|folder| folder.join("distrack"))
+}
+
+impl Migrate {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let database = database(reader, Role::Migrate);
+        let wait = reader.one("wait", values::duration);
+        Some(Self { database: database?, wait: wait? })
+    }
+}

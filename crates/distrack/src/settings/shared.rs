@@ -1,0 +1,155 @@
+//! What several roles are told, as types, and how the pieces are read that several settings share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use distrack_core::QueueName;
+use distrack_telemetry::logs::{LogFormat, check_filter};
+
+use super::reader::Reader;
+use super::values::{self, Listen};
+use super::{Database, Role};
+
+/// How to log.
+#[derive(Clone, Debug)]
+pub(crate) struct Logs {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+/// When workers are late and lost, and how long ended tasks are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) lost_after: Duration,
+    pub(crate) retention: Duration,
+}
+
+/// How workers run commands.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) slots: u32,
+    pub(crate) queues: Option<Vec<QueueName>>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) output_dir: PathBuf,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) kill_grace: Duration,
+    pub(crate) child_env: BTreeMap<String, String>,
+}
+
+impl Logs {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let format = reader.one("log_format", str::parse);
+        let filter = reader.one("log", |text| check_filter(text).map(|()| text.to_owned()));
+        Some(Self { format: format?, filter: filter? })
+    }
+}
+
+impl Timing {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let heartbeat_interval = reader.one("heartbeat_interval", values::positive_duration);
+        let lost_after = reader.one("lost_after", values::positive_duration);
+        let retention = reader.one("retention", values::positive_duration);
+        let (heartbeat_interval, lost_after) = (heartbeat_interval?, lost_after?);
+        if lost_after < heartbeat_interval.saturating_mul(3) {
+            let [lost, beat] = [lost_after, heartbeat_interval].map(humantime::format_duration);
+            reader.problems().add(format!(
+                "lost_after ({lost}) must be at least 3 times heartbeat_interval ({beat}), or one heartbeat \
+                 that comes late loses a worker"
+            ));
+        }
+        Some(Self { heartbeat_interval, lost_after, retention: retention? })
+    }
+}
+
+impl Running {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let slots = match reader.given("slots") {
+            None => Some(default_slots()),
+            Some(_) => reader.one("slots", |text| {
+                let slots = values::number(text, 1, 100_000)?;
+                u32::try_from(slots).map_err(|error| error.to_string())
+            }),
+        };
+        let queues = reader.many("queues", values::queues).filter(|queues| !queues.is_empty());
+        let labels = reader.many("labels", values::labels).unwrap_or_default();
+        let output_dir = folder(reader, "output_dir");
+        let drain_timeout = reader.one("drain_timeout", values::duration);
+        let kill_grace = reader.one("kill_grace", values::duration);
+        let child_env = reader.layers().environment().for_commands();
+        Some(Self {
+            slots: slots?,
+            queues,
+            labels,
+            output_dir: output_dir?,
+            drain_timeout: drain_timeout?,
+            kill_grace: kill_grace?,
+            child_env,
+        })
+    }
+}
+
+fn default_slots() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores.saturating_mul(4)).unwrap_or(u32::MAX)
+}
+
+/// The host of every address that names none.
+pub(super) fn bind(reader: &mut Reader<'_>) -> String {
+    reader.one("bind", values::host).unwrap_or_else(|| "127.0.0.1".to_owned())
+}
+
+/// A place to listen.
+pub(crate) fn listen(reader: &mut Reader<'_>, name: &str, bind: &str) -> Option<Listen> {
+    reader.one(name, |text| values::listen(text, bind))
+}
+
+/// Names under which the API is reached; `*` for any.
+pub(super) fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let host = |item: &str| match item {
+        "*" => Ok(item.to_owned()),
+        name => values::host(name).map_err(|error| format!("'{}' {error}", name.escape_debug())),
+    };
+    let hosts = |texts: &[String]| values::items(texts).into_iter().map(host).collect();
+    reader.many("allowed_hosts", hosts).unwrap_or_default()
+}
+
+/// An absolute folder, so that it means the same wherever it is shown.
+pub(super) fn folder(reader: &mut Reader<'_>, name: &str) -> Option<PathBuf> {
+    reader.one(name, |text| {
+        std::path::absolute(text).map_err(|error| format!("must be a folder: {error}"))
+    })
+}
+
+/// The database, wherever it is named; nowhere is a problem.
+pub(super) fn database(reader: &mut Reader<'_>, role: Role) -> Option<Database> {
+    if reader.given("database_url").is_some() {
+        return reader.one("database_url", Database::parse);
+    }
+    match Database::compose(reader.layers().environment()) {
+        Some(Ok(database)) => return Some(database),
+        Some(Err(problem)) => reader.problems().add(problem),
+        None => reader.problems().add(format!(
+            "database_url is missing: '{}' needs to know its database; set --database_url or \
+             DISTRACK_DATABASE_URL to postgres://user:password@host:5432/name, or POSTGRES_HOST, POSTGRES_DB, \
+             POSTGRES_USER and POSTGRES_PASSWORD. To try distrack without a database: distrack up",
+            role.command()
+        )),
+    }
+    None
+}
+
+/// A database that processes can share.
+pub(super) fn fleet_database(reader: &mut Reader<'_>, role: Role) -> Option<Database> {
+    let database = database(reader, role)?;
+    if matches!(database, Database::Sqlite(_)) {
+        reader.problems().add(format!(
+            "database_url: '{}' needs Postgres, since one SQLite file cannot be shared by a fleet; SQLite is for \
+             distrack up",
+            role.command()
+        ));
+        return None;
+    }
+    Some(database)
+}

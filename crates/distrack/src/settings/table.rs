@@ -1,0 +1,318 @@
+//! Every setting there is: its name, who takes it, its default and what it is for. Flags, variables, keys of
+//! the file and the help are all made from this one table.
+
+/// Who takes a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All three services in one process.
+    Up,
+    /// The HTTP service.
+    Scheduler,
+    /// The gRPC service that knows the workers.
+    Coordinator,
+    /// The gRPC service that runs commands.
+    Worker,
+    /// Brings a database's schema up to this build's.
+    Migrate,
+    /// Asks a service whether it is ready.
+    Health,
+    /// The commands that talk to a scheduler.
+    Client,
+}
+
+impl Role {
+    /// The subcommand of the role.
+    pub(crate) fn command(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Scheduler => "scheduler",
+            Self::Coordinator => "coordinator",
+            Self::Worker => "worker",
+            Self::Migrate => "migrate",
+            Self::Health => "health",
+            Self::Client => "the client commands",
+        }
+    }
+}
+
+/// What is used when a setting is given nowhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fallback {
+    /// This text, read like any other value.
+    Text(&'static str),
+    /// Something found at the start, described like this.
+    Found(&'static str),
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Its name: the flag without `--`, the key of the file, and in capitals the variable's after `DISTRACK_`.
+    pub(crate) name: &'static str,
+    /// Who takes it.
+    pub(crate) roles: &'static [Role],
+    /// What a value looks like, for the help.
+    pub(crate) value: &'static str,
+    /// Used when it is given nowhere.
+    pub(crate) default: Fallback,
+    /// Whether it takes several values, with commas or given several times.
+    pub(crate) list: bool,
+    /// What it is for.
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    /// The variables that set it, the strongest first.
+    pub(crate) fn variables(&self) -> Vec<String> {
+        let own = format!("DISTRACK_{}", self.name.to_uppercase());
+        match self.name {
+            "worker_address" => vec![own, "WORKER_ADDRESS".to_owned()],
+            "log" => vec![own, "RUST_LOG".to_owned()],
+            _ => vec![own],
+        }
+    }
+}
+
+/// The settings that a role takes, in the order of its help.
+pub(crate) fn of(role: Role) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(move |setting| setting.roles.contains(&role))
+}
+
+/// The role's setting of this name.
+pub(crate) fn find(role: Role, name: &str) -> Option<&'static Setting> {
+    of(role).find(|setting| setting.name == name)
+}
+
+/// Every role that takes a setting of this name.
+pub(crate) fn takers(name: &str) -> Vec<Role> {
+    SETTINGS.iter().filter(|setting| setting.name == name).flat_map(|setting| setting.roles).copied().collect()
+}
+
+const fn setting(
+    name: &'static str,
+    roles: &'static [Role],
+    value: &'static str,
+    default: Fallback,
+    help: &'static str,
+) -> Setting {
+    Setting { name, roles, value, default, list: false, help }
+}
+
+const fn list(
+    name: &'static str,
+    roles: &'static [Role],
+    value: &'static str,
+    default: Fallback,
+    help: &'static str,
+) -> Setting {
+    Setting { name, roles, value, default, list: true, help }
+}
+
+use Fallback::{Found, Text};
+use Role::{Client, Coordinator, Health, Migrate, Scheduler, Up, Worker};
+
+/// The table.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting(
+        "scheduler_port",
+        &[Up, Scheduler],
+        "[HOST]:PORT",
+        Text(":8081"),
+        "Where the HTTP API listens, with /docs and /metrics",
+    ),
+    setting(
+        "coordinator_port",
+        &[Up, Coordinator],
+        "[HOST]:PORT",
+        Text(":8080"),
+        "Where workers reach the coordinator (gRPC)",
+    ),
+    setting(
+        "worker_port",
+        &[Worker],
+        "[HOST]:PORT",
+        Text(":8000"),
+        "Where coordinators reach this worker (gRPC)",
+    ),
+    setting(
+        "worker_port",
+        &[Up],
+        "[HOST]:PORT",
+        Text(":8000"),
+        "Where the first worker listens (gRPC); further ones take free ports",
+    ),
+    setting(
+        "metrics_port",
+        &[Coordinator],
+        "[HOST]:PORT",
+        Text(":9080"),
+        "Where /metrics, /livez and /readyz are served",
+    ),
+    setting(
+        "metrics_port",
+        &[Worker],
+        "[HOST]:PORT",
+        Text(":9000"),
+        "Where /metrics, /livez and /readyz are served",
+    ),
+    setting(
+        "metrics_port",
+        &[Up],
+        "[HOST]:PORT",
+        Found(":9080 for the coordinator and :9000 for the first worker"),
+        "Where the coordinator's /metrics are served; when given, all workers take free ports",
+    ),
+    setting(
+        "bind",
+        &[Up, Scheduler, Coordinator, Worker],
+        "HOST",
+        Text("127.0.0.1"),
+        "The host of every address above that names none. There is no login: 0.0.0.0 lets everybody who can \
+         reach this machine run commands",
+    ),
+    list(
+        "coordinator",
+        &[Worker],
+        "HOST:PORT,...",
+        Text("localhost:8080"),
+        "The coordinators; the worker uses one and moves on when it gets no answer",
+    ),
+    setting(
+        "database_url",
+        &[Scheduler, Coordinator, Migrate],
+        "URL",
+        Found("made of POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER and POSTGRES_PASSWORD"),
+        "The database: postgres://user:password@host:5432/name",
+    ),
+    setting(
+        "database_url",
+        &[Up],
+        "URL",
+        Found("an SQLite file in the data_dir"),
+        "Another database: postgres://user:password@host:5432/name or sqlite://path",
+    ),
+    setting(
+        "data_dir",
+        &[Up],
+        "DIR",
+        Found("$XDG_DATA_HOME/distrack or ~/.local/share/distrack"),
+        "Where tasks and the workers' state are kept",
+    ),
+    setting("workers", &[Up], "N", Text("1"), "How many workers to start"),
+    setting(
+        "slots",
+        &[Up, Worker],
+        "N",
+        Found("4 for each core"),
+        "How many commands a worker runs at once; commands mostly wait",
+    ),
+    list("queues", &[Up, Worker], "QUEUE,...", Found("all"), "The queues that the worker serves"),
+    list(
+        "labels",
+        &[Up, Worker],
+        "KEY=VALUE,...",
+        Found("none"),
+        "What the worker has, for tasks that require it",
+    ),
+    setting(
+        "worker_name",
+        &[Worker],
+        "NAME",
+        Found("the host's name"),
+        "What people call this worker",
+    ),
+    setting(
+        "worker_address",
+        &[Worker],
+        "HOST",
+        Found("the address it listens on, or the one that faces the coordinator"),
+        "The host at which coordinators are told to reach this worker; the port is worker_port's",
+    ),
+    setting(
+        "output_dir",
+        &[Up, Worker],
+        "DIR",
+        Text("worker_output"),
+        "Where what commands print is kept: DIR/<task id>/<attempt>.stdout and .stderr",
+    ),
+    setting(
+        "state_dir",
+        &[Worker],
+        "DIR",
+        Found(
+            "$XDG_STATE_HOME/distrack/worker or ~/.local/state/distrack/worker; with -PORT for another port than 8000",
+        ),
+        "Where the worker keeps its identity and results not yet delivered; one folder for each worker",
+    ),
+    setting(
+        "drain_timeout",
+        &[Up, Worker],
+        "DURATION",
+        Text("30s"),
+        "How long running commands may go on after SIGTERM or Ctrl-C",
+    ),
+    setting(
+        "kill_grace",
+        &[Up, Worker],
+        "DURATION",
+        Text("5s"),
+        "How long a command that is stopped has between SIGTERM and SIGKILL",
+    ),
+    setting(
+        "heartbeat_interval",
+        &[Up, Coordinator],
+        "DURATION",
+        Text("5s"),
+        "How often workers say that they live",
+    ),
+    setting(
+        "lost_after",
+        &[Up, Coordinator],
+        "DURATION",
+        Text("30s"),
+        "How long after its last heartbeat a worker counts as lost; at least 3 heartbeat intervals",
+    ),
+    setting(
+        "retention",
+        &[Up, Coordinator],
+        "DURATION",
+        Text("14d"),
+        "How long a task is kept after it has ended",
+    ),
+    list(
+        "allowed_hosts",
+        &[Up, Scheduler],
+        "HOST,...",
+        Found("none"),
+        "Names besides localhost under which the API is reached; a request for another Host is refused",
+    ),
+    setting(
+        "wait",
+        &[Migrate],
+        "DURATION",
+        Text("30s"),
+        "How long to wait for the database to answer",
+    ),
+    setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
+    setting(
+        "log_format",
+        &[Up, Scheduler, Coordinator, Worker, Migrate],
+        "FORMAT",
+        Text("auto"),
+        "auto, json or pretty; auto is pretty on a terminal and json otherwise. Logs go to standard error",
+    ),
+    setting(
+        "log",
+        &[Up, Scheduler, Coordinator, Worker, Migrate],
+        "FILTER",
+        Text("info"),
+        "What to log, such as debug or info,distrack_worker=debug",
+    ),
+    setting(
+        "config",
+        &[Up, Scheduler, Coordinator, Worker, Migrate, Health, Client],
+        "FILE",
+        Found("none"),
+        "A TOML file with settings by these names, for any role: slots = 8",
+    ),
+];

@@ -1,0 +1,163 @@
+//! Reads the texts of settings and flags: durations, addresses, lists, labels. Says what a value must be,
+//! never which setting it belongs to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use distrack_core::QueueName;
+
+/// A place to listen: a host, or the one that `--bind` names, and a port; 0 for a free one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// The host, without brackets.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_address(f, &self.host, self.port)
+    }
+}
+
+fn write_address(f: &mut impl fmt::Write, host: &str, port: u16) -> fmt::Result {
+    if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    let mut text = String::new();
+    write_address(&mut text, host, port).expect("a String takes every write");
+    text
+}
+
+/// Reads `:8080`, `8080`, `host:8080` or `[::1]:8080`. The first two mean the host `bind`.
+pub(crate) fn listen(text: &str, bind: &str) -> Result<Listen, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        None => ("", text),
+        Some(halves) => halves,
+    };
+    let wrong = || "must be an address such as :8080 or 0.0.0.0:8080".to_owned();
+    let host = if host.is_empty() { bind.to_owned() } else { self::host(host).map_err(|_| wrong())? };
+    let port = port.parse().map_err(|_| if digits(port) { too_large() } else { wrong() })?;
+    Ok(Listen { host, port })
+}
+
+/// Reads a host: a name, an IPv4 or an IPv6 address, the last with or without brackets.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Some(address) = inner.or(text.contains(':').then_some(text)) {
+        let address: std::net::Ipv6Addr =
+            address.parse().map_err(|_| "must be a host, without a port".to_owned())?;
+        return Ok(address.to_string());
+    }
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !text.is_empty() && text.bytes().all(good) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a host: a name or an address".to_owned())
+}
+
+/// Reads where to call: `host:port`, `host` or `:port`, and gives it back whole.
+pub(crate) fn dial(text: &str, default_host: &str, default_port: u16) -> Result<String, String> {
+    let wrong = || format!("must be host:port, such as {default_host}:{default_port}");
+    if text.is_empty() || text.contains("//") {
+        return Err(wrong());
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let name = if name.is_empty() { default_host.to_owned() } else { host(name).map_err(|_| wrong())? };
+    let port = match port {
+        None => default_port,
+        Some(port) => match port.parse() {
+            Ok(0) => return Err("must name a port from 1 to 65535".to_owned()),
+            Ok(port) => port,
+            Err(_) => return Err(if digits(port) { too_large() } else { wrong() }),
+        },
+    };
+    Ok(address(&name, port))
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn too_large() -> String {
+    "has a port that is too large: 65535 is the last".to_owned()
+}
+
+/// Reads a duration such as `500ms`, `5s` or `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a duration such as 500ms, 5s or 1h".to_owned();
+    if digits(text) && text != "0" {
+        return Err(format!("{}; did you mean {text}s?", wrong()));
+    }
+    if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text).map_err(|_| wrong()) }
+}
+
+/// Reads a duration that is not zero.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        some => Ok(some),
+    }
+}
+
+/// Reads a duration, or a bare number of seconds as the API has it.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let bare = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    match bare {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "must not be negative".to_owned()),
+        None => duration(text),
+    }
+}
+
+/// Reads a whole number from `least` to `most`.
+pub(crate) fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
+    let number: Option<i64> = text.parse().ok();
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+/// The items of a list, separated by commas.
+pub(crate) fn items(texts: &[String]) -> Vec<&str> {
+    texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+/// Reads names of queues.
+pub(crate) fn queues(texts: &[String]) -> Result<Vec<QueueName>, String> {
+    items(texts).into_iter().map(|item| item.parse().map_err(|error| format!("'{item}' {error}"))).collect()
+}
+
+/// Reads `key=value`; the value may be empty and may contain `=`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("must be KEY=VALUE, not '{}'", text.escape_debug())),
+    }
+}
+
+/// Reads labels.
+pub(crate) fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, String> {
+    let (key_max, value_max) = distrack_core::new_task::MAX_LABEL_CHARS;
+    let labels: BTreeMap<_, _> = items(texts).into_iter().map(pair).collect::<Result<_, _>>()?;
+    let fits = |(key, value): (&String, &String)| {
+        key.chars().count() <= key_max && value.chars().count() <= value_max
+    };
+    if !labels.iter().all(fits) {
+        return Err(format!("a key has at most {key_max} characters, a value at most {value_max}"));
+    }
+    if labels.len() > distrack_core::new_task::MAX_LABELS {
+        return Err(format!("must be at most {} labels", distrack_core::new_task::MAX_LABELS));
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+#[path = "values_tests.rs"]
+mod tests;

@@ -1,0 +1,126 @@
+//! What surrounds every request: the host check, its trace, its problem in writing, its measurement.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use distrack_core::TraceContext;
+
+use crate::app::App;
+use crate::problem::{Code, Problem, ProblemDocument};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The request's position in its trace: the caller's, or the beginning of a new one.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestTrace(pub(crate) TraceContext);
+
+impl<S: Sync> FromRequestParts<S> for RequestTrace {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(TraceContext::root())))
+    }
+}
+
+/// Surrounds a request.
+pub(crate) async fn surround(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let trace = trace_of(request.headers());
+    let trace_id = trace.trace_id;
+    let (uri, method) = (request.uri().clone(), request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
+    let mut response = match app.hosts.check(&uri, request.headers()) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => {
+            request.extensions_mut().insert(RequestTrace(trace));
+            next.run(request).await
+        }
+    };
+    let refused = problem_of(&mut response);
+    if let Some(problem) = &refused {
+        let document = ProblemDocument::new(problem, response.status(), trace_id.to_string(), uri.path());
+        write_out(&mut response, problem, &document);
+        tracing::debug!(%method, path = uri.path(), code = problem.code.as_str(), %trace_id, "refused");
+    }
+    if let Some(id) = request_id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    protect(response.headers_mut());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    app.instruments.answered(&method, route, response.status(), began.elapsed());
+    if let Some(problem) = refused {
+        app.instruments.refused(&method, route, problem.code);
+    }
+    response
+}
+
+/// A panic in a handler, as an answer.
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(panic = said, "a handler panicked");
+    Problem::new(Code::Internal, "the scheduler's log says more").into_response()
+}
+
+/// A malformed or doubled `traceparent` is no context (W3C Trace Context §3.2.1).
+fn trace_of(headers: &HeaderMap) -> TraceContext {
+    let mut parents = headers.get_all("traceparent").iter();
+    let parent = parents.next().filter(|_| parents.next().is_none()).and_then(|parent| parent.to_str().ok());
+    let states = headers.get_all("tracestate").iter();
+    let states: Vec<&str> = states.filter_map(|state| state.to_str().ok()).collect();
+    let states = (!states.is_empty()).then(|| states.join(","));
+    parent
+        .and_then(|parent| TraceContext::parse(parent, states.as_deref()))
+        .unwrap_or_else(TraceContext::root)
+}
+
+/// The problem of a response, those that axum answers by itself included.
+fn problem_of(response: &mut Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return Some(problem);
+    }
+    let status = response.status();
+    let bare = (status.is_client_error() || status.is_server_error())
+        && !response.headers().contains_key(CONTENT_TYPE);
+    bare.then(|| match status {
+        StatusCode::NOT_FOUND => Problem::new(Code::RouteNotFound, "see /docs for the routes"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(Code::MethodNotAllowed, "the Allow header names the methods")
+        }
+        status if status.is_server_error() => Problem::new(Code::Internal, "no more is known"),
+        _ => Problem::new(Code::MalformedRequest, "the request could not be understood"),
+    })
+}
+
+fn write_out(response: &mut Response, problem: &Problem, document: &ProblemDocument<'_>) {
+    *response.body_mut() = Body::from(serde_json::to_vec(document).unwrap_or_default());
+    let headers = response.headers_mut();
+    headers.remove(axum::http::header::CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+    if let Some(seconds) = problem.retry_after() {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+}
+
+fn protect(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+fn is_plain(id: &HeaderValue) -> bool {
+    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+}

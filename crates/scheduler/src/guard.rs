@@ -1,0 +1,79 @@
+//! Refuses requests that a browser was tricked into (rebinding, cross-site forms) and foreign host names.
+//!
+//! A page on another site can make a visitor's browser call this API on `localhost`. It cannot choose the
+//! `Host` that the browser sends for the name it used, nor hide its `Origin`. What a non-browser sends is
+//! not judged here.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Uri};
+
+use crate::problem::{Code, Problem};
+
+/// The host names under which the API may be asked.
+pub(crate) struct Hosts {
+    any: bool,
+    names: HashSet<String>,
+}
+
+impl Hosts {
+    /// `localhost`, every IP address, and these.
+    pub(crate) fn new(allowed: &[String]) -> Self {
+        let names = allowed.iter().map(|name| plain(name)).chain(["localhost".to_owned()]).collect();
+        Self { any: allowed.iter().any(|name| name == "*"), names }
+    }
+
+    /// Refuses a request whose host or origin is foreign.
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = only(headers.get_all(HOST).iter())
+            .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
+            .ok_or_else(|| foreign_host("the request must name exactly one host"))?;
+        for authority in [Some(&host), uri.authority()].into_iter().flatten() {
+            if !self.knows(authority) {
+                return Err(foreign_host("ask by localhost, an IP address, or a name in --allowed_hosts"));
+            }
+        }
+        let mut origins = headers.get_all(ORIGIN).iter();
+        if !origins.all(|origin| is_same(origin, &host)) {
+            return Err(Problem::new(Code::ForeignOrigin, "the Origin is not the host that was asked"));
+        }
+        let mut sites = headers.get_all("sec-fetch-site").iter();
+        if sites.any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site")) {
+            return Err(Problem::new(Code::ForeignOrigin, "the browser says that another site asks"));
+        }
+        Ok(())
+    }
+
+    fn knows(&self, authority: &Authority) -> bool {
+        let host = plain(authority.host());
+        let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+        !authority.as_str().contains('@') && (self.any || is_address || self.names.contains(&host))
+    }
+}
+
+fn foreign_host(detail: &'static str) -> Problem {
+    Problem::new(Code::ForeignHost, detail)
+}
+
+/// Whether an origin is a page of this very host, port included. A proxy in front may have taken off TLS,
+/// so either scheme will do.
+fn is_same(origin: &HeaderValue, host: &Authority) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let origin = origin.to_ascii_lowercase();
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority == host.as_str().to_ascii_lowercase())
+}
+
+/// A host name in the form in which names are compared.
+fn plain(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    name.strip_suffix('.').map_or_else(|| name.clone(), str::to_owned)
+}
+
+fn only<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> Option<&'a HeaderValue> {
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}

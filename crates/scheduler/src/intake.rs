@@ -1,0 +1,196 @@
+//! Group commit: submissions that arrive while another commit is under way share the next one.
+//!
+//! One loop stores what has queued up, at most [`GROUP`] rows at a time, and answers each after the commit.
+//! An idle intake commits at once; a busy one fills its groups by itself, without a timer. What nobody waits
+//! for any more when its turn comes is not stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_core::NewTask;
+use distrack_store::{Store, StoreError, Submission, SubmitMode, Submitted};
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::metrics::Instruments;
+use crate::problem::{Code, Problem};
+use crate::request::MAX_BATCH;
+use crate::settings::Settings;
+
+/// The most rows of one commit, batches aside.
+const GROUP: usize = 256;
+
+/// A task that was sent in, and what became of it.
+pub(crate) type Stored = (NewTask, Submitted);
+
+/// Takes submissions in. Dropping it lets the loop end after it has flushed.
+pub(crate) struct Intake {
+    sender: mpsc::UnboundedSender<Waiting>,
+    singles: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
+    committer: Committer,
+}
+
+struct Waiting {
+    submission: Submission,
+    answer: oneshot::Sender<Result<Stored, Problem>>,
+    place: Place,
+}
+
+/// A place among the rows that may wait; given back when dropped.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    rows: i64,
+    gauge: IntGauge,
+}
+
+impl Intake {
+    /// Starts the loop.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        settings: &Settings,
+        instruments: Instruments,
+    ) -> (Self, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let committer = Committer { store, limit: settings.store_timeout, instruments };
+        let intake = Self {
+            sender,
+            singles: Arc::new(Semaphore::new(settings.intake_limit)),
+            batches: Arc::new(Semaphore::new(settings.intake_limit.max(MAX_BATCH))),
+            committer: committer.clone(),
+        };
+        (intake, tokio::spawn(committer.run(receiver)))
+    }
+
+    /// Stores one task, together with others; returns after its commit.
+    pub(crate) async fn submit(&self, submission: Submission) -> Result<Stored, Problem> {
+        let permit = Arc::clone(&self.singles).try_acquire_owned().map_err(|_| full())?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { submission, answer, place: self.place(permit) };
+        self.sender.send(waiting).map_err(|_| stopped())?;
+        // A row may have to wait for the group before its own.
+        match tokio::time::timeout(self.committer.limit * 2, answered).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),
+            Err(_) => Err(unknown()),
+        }
+    }
+
+    /// Stores at most [`MAX_BATCH`] tasks in a commit of their own, all or none; returns after it.
+    pub(crate) async fn submit_all(&self, batch: Vec<Submission>) -> Result<Vec<Stored>, Problem> {
+        let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let turn = Arc::clone(&self.batches).acquire_many_owned(rows);
+        let permit = tokio::time::timeout(self.committer.limit, turn).await;
+        let place = self.place(permit.map_err(|_| full())?.map_err(|_| stopped())?);
+        let committer = self.committer.clone();
+        // In a task of its own: the place is held until the commit, whether or not the client stays.
+        let commit = tokio::spawn(async move {
+            let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone).await;
+            drop(place);
+            stored.map(|stored| batch.into_iter().map(|one| one.task).zip(stored).collect())
+        });
+        commit.await.map_err(|_| stopped())?.map_err(|failure| failure.said())
+    }
+
+    fn place(&self, permit: OwnedSemaphorePermit) -> Place {
+        let gauge = self.committer.instruments.waiting.clone();
+        let rows = i64::try_from(permit.num_permits()).unwrap_or(i64::MAX);
+        gauge.add(rows);
+        Place { _permit: permit, rows, gauge }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gauge.sub(self.rows);
+    }
+}
+
+/// Why a commit has no answer.
+enum Failure {
+    /// The store says so; nothing was changed.
+    Store(StoreError),
+    /// The store did not answer in time, so nobody knows.
+    Unknown,
+}
+
+impl Failure {
+    fn said(&self) -> Problem {
+        match self {
+            Self::Store(error) => Problem::from(error),
+            Self::Unknown => unknown(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Committer {
+    store: Arc<dyn Store>,
+    limit: Duration,
+    instruments: Instruments,
+}
+
+impl Committer {
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
+        let mut queued = Vec::with_capacity(GROUP);
+        while receiver.recv_many(&mut queued, GROUP).await > 0 {
+            let group = queued.drain(..).filter(|waiting| !waiting.answer.is_closed());
+            self.flush(group.collect()).await;
+        }
+    }
+
+    async fn flush(&self, group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
+        let rows = group.iter().map(|waiting| waiting.submission.clone()).collect();
+        match self.commit(rows, SubmitMode::Each).await {
+            Ok(stored) => group.into_iter().zip(stored).for_each(|(waiting, stored)| waiting.stored(stored)),
+            // One row that the database cannot take must not refuse the others.
+            Err(Failure::Store(error)) if !error.is_retryable() && group.len() > 1 => {
+                for waiting in group {
+                    Box::pin(self.flush(vec![waiting])).await;
+                }
+            }
+            Err(failure) => {
+                let problem = failure.said();
+                group.into_iter().for_each(|waiting| waiting.refused(problem.clone()));
+            }
+        }
+    }
+
+    async fn commit(&self, rows: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>, Failure> {
+        let size = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        self.instruments.batch.observe(f64::from(size));
+        let stored = tokio::time::timeout(self.limit, self.store.submit(rows, mode)).await;
+        stored.map_err(|_| Failure::Unknown)?.map_err(Failure::Store)
+    }
+}
+
+impl Waiting {
+    fn stored(self, stored: Submitted) {
+        // The place is free before the client knows, so that its next submission finds it.
+        drop(self.place);
+        let _ = self.answer.send(Ok((self.submission.task, stored)));
+    }
+
+    fn refused(self, problem: Problem) {
+        drop(self.place);
+        let _ = self.answer.send(Err(problem));
+    }
+}
+
+fn full() -> Problem {
+    Problem::new(Code::IntakeFull, "nothing was stored; try again later")
+}
+
+fn stopped() -> Problem {
+    Problem::unavailable("the scheduler is shutting down")
+}
+
+fn unknown() -> Problem {
+    Problem::unavailable(
+        "the database did not answer in time, so whether the task was stored is unknown; \
+         with an Idempotency-Key the request can be repeated safely",
+    )
+}

@@ -1,0 +1,93 @@
+//! The OpenAPI 3.1 document, made from the routes and the types that they use.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::{ProblemDocument, ProblemField};
+use crate::routes::{batch, change, fleet, list, output, read, submit};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "distrack",
+        description = "Runs shell commands at a given time, on a fleet, and shows what happened to each of them.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact(),
+    ),
+    tags(
+        (name = "tasks", description = "Schedule commands and see what became of them."),
+        (name = "fleet", description = "Who runs them, and what waits."),
+        (name = "service", description = "This scheduler itself."),
+    ),
+    paths(
+        submit::create, batch::create, list::tasks, read::task, change::cancel, change::retry, output::output,
+        read::attempts, submit::schedule, read::status, fleet::workers, fleet::queues,
+        livez, readyz, metrics, openapi_json, docs,
+    ),
+    components(schemas(ProblemDocument<'_>, ProblemField<'_>)),
+    modifiers(&Problems),
+)]
+struct Api;
+
+/// The document as it is served and committed.
+pub(crate) fn document() -> Bytes {
+    let mut text = Api::openapi().to_pretty_json().expect("the document is made of strings and numbers");
+    text.push('\n');
+    text.into()
+}
+
+/// Answers with the document.
+pub(crate) fn answer(document: Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/json")], document).into_response()
+}
+
+/// Gives each operation the answer that any of them may have: a problem.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let answer = ResponseBuilder::new()
+            .description("The request was refused, or failed; `code` says why")
+            .content("application/problem+json", problem)
+            .build();
+        let components = api.components.get_or_insert_default();
+        components.responses.insert("Problem".to_owned(), RefOr::T(answer));
+        for item in api.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                let reference = RefOr::Ref(Ref::from_response_name("Problem"));
+                operation.responses.responses.insert("default".to_owned(), reference);
+            }
+        }
+    }
+}
+
+macro_rules! described {
+    ($($(#[$path:meta])* fn $name:ident;)*) => {
+        $($(#[$path])* #[expect(dead_code, reason = "describes a route that is served elsewhere")] fn $name() {})*
+    };
+}
+
+described! {
+    /// Says that the process lives.
+    #[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It does", body = String)))]
+    fn livez;
+    /// Says whether tasks can be accepted now, and if not, why.
+    #[utoipa::path(get, path = "/readyz", tag = "service", responses(
+        (status = 200, description = "They can", body = String),
+        (status = 503, description = "They cannot, because of this", body = String),
+    ))]
+    fn readyz;
+    /// Shows metrics in Prometheus' text format.
+    #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, description = "The metrics", body = String)))]
+    fn metrics;
+    /// Shows this document.
+    #[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, description = "The document", body = Object)))]
+    fn openapi_json;
+    /// Shows this document as a page for people.
+    #[utoipa::path(get, path = "/docs", tag = "service", responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+    fn docs;
+}

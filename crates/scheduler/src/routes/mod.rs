@@ -1,0 +1,9 @@
+//! The routes, a file for each kind of question.
+
+pub(crate) mod batch;
+pub(crate) mod change;
+pub(crate) mod fleet;
+pub(crate) mod list;
+pub(crate) mod output;
+pub(crate) mod read;
+pub(crate) mod submit;

@@ -1,0 +1,91 @@
+//! Answers what an attempt printed: `GET /v1/tasks/{id}/output`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use distrack_core::Task;
+
+use crate::app::App;
+use crate::problem::{Code, Problem};
+use crate::query::{Params, PathTask};
+use crate::resource::output::{OutputResource, raw};
+
+/// One of the two streams.
+#[derive(Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl std::str::FromStr for Stream {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "stdout" => Ok(Self::Stdout),
+            "stderr" => Ok(Self::Stderr),
+            _ => Err("must be stdout or stderr"),
+        }
+    }
+}
+
+/// Shows what an attempt printed: the first and the last 64 KiB of each stream.
+///
+/// With `stream`, answers that stream's bytes as they are, with a line where some are left out.
+#[utoipa::path(
+    get, path = "/v1/tasks/{id}/output", tag = "tasks", operation_id = "get_output",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The task's id"),
+        ("attempt" = Option<u32>, Query, description = "The attempt's number; the last one unless given", minimum = 1),
+        ("stream" = Option<String>, Query, description = "`stdout` or `stderr`, for its raw bytes"),
+    ),
+    responses((status = 200, description = "The output", content(
+        (OutputResource = "application/json"),
+        (String = "text/plain"),
+        (Vec<u8> = "application/octet-stream"),
+    ))),
+)]
+pub(crate) async fn output(
+    State(app): State<App>,
+    PathTask(id): PathTask,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let asked = attempt(params.take("attempt")?)?;
+    let stream: Option<Stream> = params.take_as("stream")?;
+    params.finish()?;
+    let task = app.task(id).await?;
+    let attempt = asked.unwrap_or(task.attempt);
+    if attempt > task.attempt {
+        return Err(no_such_attempt(&task, attempt));
+    }
+    let output = app.ask(app.store.output(id, attempt)).await?;
+    let output = output.unwrap_or_default();
+    let Some(stream) = stream else {
+        let complete = attempt < task.attempt || task.outcome.is_some();
+        return Ok(Json(OutputResource::new(id, attempt, complete, output)).into_response());
+    };
+    let bytes = raw(match stream {
+        Stream::Stdout => output.stdout,
+        Stream::Stderr => output.stderr,
+    });
+    Ok(([(CONTENT_TYPE, media_type(&bytes))], bytes).into_response())
+}
+
+fn attempt(text: Option<String>) -> Result<Option<u32>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| Problem::field("attempt", "must be a number from 1"))
+}
+
+fn no_such_attempt(task: &Task, attempt: u32) -> Problem {
+    let detail = format!("task {} had {} attempts so far, there is no {attempt}", task.id, task.attempt);
+    Problem::new(Code::AttemptNotFound, detail)
+}
+
+fn media_type(bytes: &[u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => "text/plain; charset=utf-8",
+        Err(_) => "application/octet-stream",
+    }
+}

@@ -1,0 +1,32 @@
+//! What an operator may set.
+
+use std::time::Duration;
+
+/// Settings of the scheduler.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Host names under which the API may be asked, besides `localhost` and every IP address: the machine's
+    /// own name, a name in DNS, the name of a container. `*` permits any. Ports do not matter.
+    pub allowed_hosts: Vec<String>,
+    /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
+    /// as batches.
+    pub intake_limit: usize,
+    /// How long a client may take to send a request's head, and then its body.
+    pub request_timeout: Duration,
+    /// How long one step of the store may take before the request is answered with 503.
+    pub store_timeout: Duration,
+    /// How long connections may take to finish after the shutdown began.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: Vec::new(),
+            intake_limit: 10_000,
+            request_timeout: Duration::from_secs(30),
+            store_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}

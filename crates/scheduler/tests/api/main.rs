@@ -1,0 +1,17 @@
+//! The HTTP API over a real socket, with a store in memory behind it.
+
+mod bad_input;
+mod batch;
+mod fuzz;
+mod hang_up;
+mod host_and_origin;
+mod idempotency;
+mod intake;
+mod lifecycle;
+mod list;
+mod openapi;
+mod output;
+mod service;
+mod support;
+mod tasks;
+mod wait;

@@ -1,0 +1,149 @@
+//! The service itself: ready when the database is, stopped without losing what it took in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_store::{Schema, WorkerSession, WorkerState};
+use serde_json::json;
+
+use crate::support::{Scheduler, until};
+
+#[tokio::test]
+async fn readiness_follows_the_database() {
+    let scheduler = Scheduler::start().await;
+    assert_eq!(scheduler.get("/livez").await.status, 200);
+    until("it is ready", async || scheduler.get("/readyz").await.status == 200).await;
+    *scheduler.store.schema.lock().unwrap() = Schema::Older { found: 1, needed: 2 };
+    until("it is not ready", async || scheduler.get("/readyz").await.status == 503).await;
+    let reason = scheduler.get("/readyz").await.text;
+    assert_eq!(reason.trim(), "schema is at migration 1, this build needs 2: run `distrack migrate`");
+    scheduler.store.set_down(true);
+    until("the reason changes", async || scheduler.get("/readyz").await.text.contains("unavailable")).await;
+    scheduler.store.set_down(false);
+    *scheduler.store.schema.lock().unwrap() = Schema::Current;
+    until("it is ready again", async || scheduler.get("/readyz").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_answers_what_was_taken_in_and_accepts_no_more() {
+    let scheduler = Arc::new(Scheduler::start().await);
+    scheduler.store.set_open(false);
+    let posts: Vec<_> = (0..10)
+        .map(|_| {
+            let scheduler = Arc::clone(&scheduler);
+            tokio::spawn(async move { scheduler.post("/v1/tasks", &json!({"command": "x"})).await.status })
+        })
+        .collect();
+    until("all wait", async || scheduler.metric("distrack_intake_waiting").await == Some(10.0)).await;
+    scheduler.shutdown.cancel();
+    until("nothing is accepted", async || tokio::net::TcpStream::connect(&scheduler.address).await.is_err())
+        .await;
+    assert!(!scheduler.served.is_finished());
+    scheduler.store.set_open(true);
+    for post in posts {
+        assert_eq!(post.await.unwrap(), 201);
+    }
+    until("it stops", async || scheduler.served.is_finished()).await;
+    assert_eq!(scheduler.store.count(), 10);
+}
+
+#[tokio::test]
+async fn connections_that_do_not_finish_are_cut_after_the_grace_period() {
+    let settings = distrack_scheduler::Settings {
+        shutdown_grace: Duration::from_millis(50),
+        store_timeout: Duration::from_millis(200),
+        ..distrack_scheduler::Settings::default()
+    };
+    let scheduler = Scheduler::with(settings).await;
+    scheduler.store.set_open(false);
+    let _post = tokio::spawn(
+        scheduler.request(reqwest::Method::POST, "/schedule").json(&json!({"command": "x"})).send(),
+    );
+    until("it waits", async || scheduler.store.submit_calls() == 1).await;
+    scheduler.shutdown.cancel();
+    until("it stops", async || scheduler.served.is_finished()).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_the_service_goes_on() {
+    let scheduler = Scheduler::start().await;
+    let batch = json!({"tasks": [{"command": "panic"}]});
+    let answer = scheduler.post("/v1/tasks/batch", &batch).await;
+    assert!(answer.status >= 500, "{}", answer.text);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(scheduler.post("/v1/tasks", &json!({"command": "x"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn requests_are_measured_by_route_and_refusals_by_reason() {
+    let scheduler = Scheduler::start().await;
+    let id = scheduler.submit(&json!({"command": "x"})).await;
+    scheduler.get(&format!("/v1/tasks/{id}")).await;
+    scheduler.get("/nowhere").await;
+    scheduler.post("/schedule", &json!({"command": ""})).await;
+    let count = async |method: &str, route: &str, status: u16| {
+        let labels = format!(
+            "{{http_request_method=\"{method}\",http_response_status_code=\"{status}\",http_route=\"{route}\"}}"
+        );
+        scheduler.metric(&format!("http_server_request_duration_seconds_count{labels}")).await
+    };
+    assert_eq!(count("GET", "/v1/tasks/{id}", 200).await, Some(1.0));
+    assert_eq!(count("POST", "/v1/tasks", 201).await, Some(1.0));
+    assert_eq!(count("GET", "unmatched", 404).await, Some(1.0));
+    let reason = "distrack_tasks_rejected_total{reason=\"invalid_field\"}";
+    assert_eq!(scheduler.metric(reason).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn queues_are_counted_by_name_up_to_a_limit() {
+    let scheduler = Scheduler::start().await;
+    let tasks: Vec<_> = (0..150).map(|n| json!({"command": "x", "queue": format!("q{n}")})).collect();
+    assert_eq!(scheduler.post("/v1/tasks/batch", &json!({"tasks": tasks})).await.status, 201);
+    let text = scheduler.get("/metrics").await.text;
+    let series = text.lines().filter(|line| line.starts_with("distrack_tasks_scheduled_total{")).count();
+    assert_eq!(series, 101);
+    let other = "distrack_tasks_scheduled_total{queue=\"other\"}";
+    assert_eq!(scheduler.metric(other).await, Some(50.0));
+}
+
+#[tokio::test]
+async fn the_fleet_is_shown() {
+    let scheduler = Scheduler::start().await;
+    let id = scheduler.submit(&json!({"command": "x", "queue": "q"})).await;
+    let at = scheduler.store.task(id).created_at;
+    scheduler.store.workers.lock().unwrap().push(WorkerSession {
+        session: distrack_core::SessionId::new(),
+        worker: distrack_core::WorkerId::new(),
+        name: "w1".to_owned(),
+        host: "h".to_owned(),
+        address: "h:8000".to_owned(),
+        version: "0.1.0".to_owned(),
+        state: WorkerState::Late,
+        draining: false,
+        slots: 8,
+        held: 2,
+        queues: Some(vec!["q".parse().unwrap()]),
+        labels: [("gpu".to_owned(), "true".to_owned())].into(),
+        registered_at: at,
+        last_heartbeat_at: at,
+        lease_expires_at: at,
+        same_address: 1,
+    });
+    let workers = scheduler.get("/v1/workers").await.json();
+    let worker = &workers["workers"][0];
+    for (key, value) in [
+        ("name", json!("w1")),
+        ("state", json!("late")),
+        ("slots", json!(8)),
+        ("held", json!(2)),
+        ("queues", json!(["q"])),
+        ("labels", json!({"gpu": "true"})),
+        ("same_address", json!(1)),
+    ] {
+        assert_eq!(worker[key], value, "{key}");
+    }
+    let queues = scheduler.get("/v1/queues").await.json();
+    let expected =
+        json!({"queue": "q", "scheduled": 0, "ready": 1, "dispatched": 0, "running": 0, "lag_seconds": 0.0});
+    assert_eq!(queues["queues"], json!([expected]));
+}

@@ -1,0 +1,16 @@
+//! The contract of a store, on PostgreSQL.
+
+use std::sync::Arc;
+
+use distrack_store::{Store, store_conformance};
+use distrack_store_postgres::{PgSettings, PgStore};
+use distrack_testkit::TestDatabase;
+
+async fn new_store() -> (Arc<dyn Store>, TestDatabase) {
+    let database = TestDatabase::create().await;
+    let store = PgStore::connect(&database.url(), &PgSettings::default()).expect("the test database's URL is good");
+    store.migrate().await.expect("a fresh database is migrated");
+    (Arc::new(store), database)
+}
+
+store_conformance!(new_store);

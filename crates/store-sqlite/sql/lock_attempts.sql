@@ -1,0 +1,8 @@
+-- distrack: lock_attempts
+-- Differs from postgres: the transaction is the lock.
+SELECT
+    id AS "id!: Uuid", epoch AS "epoch!", state AS "state!: i16", failures AS "failures!: i32", losses AS "losses!: i32",
+    max_attempts AS "max_attempts!: i32", backoff_initial_ms AS "backoff_initial_ms!",
+    backoff_max_ms AS "backoff_max_ms!", on_lost AS "on_lost!: i16", attempt AS "attempt!: i32",
+    (cancel_requested_at IS NOT NULL) AS "cancel_requested!: bool", cause AS "cause: i16", exit_code AS "exit_code: i32"
+FROM tasks WHERE id IN (SELECT unhex(value, '-') FROM json_each($1)) ORDER BY id

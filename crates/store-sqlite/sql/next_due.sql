@@ -1,0 +1,19 @@
+-- distrack: next_due
+-- The same steps as in claim, looking past now.
+-- Differs from postgres: as claim does.
+WITH RECURSIVE lanes (queue, rank) AS (
+    SELECT * FROM (SELECT queue, rank FROM tasks WHERE state = 0 ORDER BY queue, rank LIMIT 1)
+    UNION ALL
+    SELECT
+        (SELECT t.queue FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
+         ORDER BY t.queue, t.rank LIMIT 1),
+        (SELECT t.rank FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
+         ORDER BY t.queue, t.rank LIMIT 1)
+    FROM lanes WHERE lanes.queue IS NOT NULL
+)
+SELECT min((
+    SELECT t.due_at FROM tasks t
+    WHERE t.state = 0 AND t.queue = lanes.queue AND t.rank = lanes.rank AND t.due_at > $1
+    ORDER BY t.due_at LIMIT 1
+)) - $1 AS "due_in_us: i64"
+FROM lanes

@@ -1,0 +1,2 @@
+-- distrack: session_end
+UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL

@@ -1,0 +1,31 @@
+//! The schema: which one the database has, and bringing it up to this build's.
+
+use distrack_store::{Schema, StoreError};
+use sqlx::migrate::{MigrateError, Migrator};
+
+use crate::Result;
+use crate::database::Database;
+use crate::error::{lacks_schema, store_error};
+
+/// Append-only: what has landed is never edited.
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+pub(crate) async fn schema(database: &Database) -> Result<Schema> {
+    let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = match sqlx::query_file!("sql/schema_version.sql").fetch_one(database.readers()).await {
+        Ok(row) => row.version,
+        Err(sqlx::Error::Database(error)) if lacks_schema(error.message()) => 0,
+        Err(error) => return Err(store_error(error)),
+    };
+    Ok(if found >= needed { Schema::Current } else { Schema::Older { found, needed } })
+}
+
+/// There is one connection that writes: of many at once, one migrates and the others find it done.
+pub(crate) async fn migrate(database: &Database) -> Result<()> {
+    let Err(error) = MIGRATOR.run(database.writer()).await else { return Ok(()) };
+    Err(if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        store_error(error)
+    } else {
+        StoreError::Refused(error.into())
+    })
+}

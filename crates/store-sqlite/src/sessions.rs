@@ -1,0 +1,183 @@
+//! Workers' sessions: opening, continuing, renewing and ending them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use distrack_core::{AttemptRef, CoordinatorId, SessionId, TaskState};
+use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, sort_held, to_int, to_micros};
+use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::Result;
+use crate::claim::give_back;
+use crate::database::{Database, Step};
+use crate::ending;
+use crate::error::store_error;
+use crate::row::{batch, ids, refs};
+
+pub(crate) async fn register(database: &Database, new: Registration) -> Result<Registered> {
+    let mut step = database.begin().await?;
+    let now = step.now;
+    let current = sqlx::query_file!("sql/session_of_worker.sql", new.worker.as_uuid(), now)
+        .fetch_optional(step.connection())
+        .await
+        .map_err(store_error)?;
+    let mut registered = match current {
+        Some(current) if current.instance_id == new.instance.as_uuid() => {
+            continue_session(&mut step, &new, current.id).await?
+        }
+        Some(current) if current.leased && current.host != new.host => {
+            return Err(StoreError::Conflict(format!(
+                "worker {} lives on another host ({}); give each worker its own state directory",
+                new.worker, current.host
+            )));
+        }
+        // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
+        Some(current) => supersede(&mut step, &new, current.id).await?,
+        None => open(&mut step, &new).await?,
+    };
+    let kept: HashSet<_> = registered.kept.iter().copied().collect();
+    registered.kill = new.held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect();
+    step.commit().await?;
+    Ok(registered)
+}
+
+async fn open(step: &mut Step, new: &Registration) -> Result<Registered> {
+    let session = SessionId::new();
+    let now = step.now;
+    sqlx::query_file!(
+        "sql/session_open.sql",
+        session.as_uuid(),
+        new.worker.as_uuid(),
+        new.instance.as_uuid(),
+        new.host,
+        new.name,
+        new.address,
+        new.version,
+        new.coordinator.as_uuid(),
+        to_int(new.slots),
+        queues(new),
+        json!(new.labels),
+        to_micros(new.lost_after),
+        now,
+    )
+    .execute(step.connection())
+    .await
+    .map_err(store_error)?;
+    Ok(Registered::new(session, 1))
+}
+
+async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Result<Registered> {
+    let now = step.now;
+    let continued = sqlx::query_file!(
+        "sql/session_continue.sql",
+        id,
+        new.coordinator.as_uuid(),
+        new.name,
+        new.address,
+        new.version,
+        to_int(new.slots),
+        queues(new),
+        json!(new.labels),
+        to_micros(new.lost_after),
+        now,
+    )
+    .fetch_one(step.connection())
+    .await
+    .map_err(store_error)?;
+    let mut registered = Registered::new(id.into(), continued.attach);
+    let missing = sort_held(&held_by(step, id).await?, new, &mut registered)?;
+    // The same process never got what it does not hold, unless it said that it had started it.
+    let (lost, released): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
+    registered.released = give_back(step, &attempts(&released)).await?;
+    registered.lost = lose(step, &attempts(&lost)).await?;
+    Ok(registered)
+}
+
+async fn supersede(step: &mut Step, new: &Registration, old: Uuid) -> Result<Registered> {
+    let now = step.now;
+    sqlx::query_file!("sql/session_end.sql", old, now).execute(step.connection()).await.map_err(store_error)?;
+    let mut registered = open(step, new).await?;
+    // What the old process ran is dead with it; what it finished lies in the spool and is held.
+    let missing = sort_held(&held_by(step, old).await?, new, &mut registered)?;
+    sqlx::query_file!("sql/session_move.sql", old, registered.session.as_uuid(), refs(&registered.kept))
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
+    registered.lost = lose(step, &attempts(&missing)).await?;
+    Ok(registered)
+}
+
+async fn held_by(step: &mut Step, session: Uuid) -> Result<Vec<HeldRow>> {
+    sqlx::query_file_as!(HeldRow, "sql/held_by_session.sql", session)
+        .fetch_all(step.connection())
+        .await
+        .map_err(store_error)
+}
+
+fn attempts(missing: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
+    missing.iter().map(|(attempt, _)| *attempt).collect()
+}
+
+async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
+    let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", ids(attempts.iter().map(|attempt| attempt.task)))
+        .fetch_all(step.connection())
+        .await
+        .map_err(store_error)?;
+    let endings = Ending::lose(&rows, 1.0)?;
+    let lost = endings.len() as u64;
+    ending::write(step, endings).await?;
+    Ok(lost)
+}
+
+fn queues(new: &Registration) -> Option<Value> {
+    new.queues.as_ref().map(|queues| json!(queues))
+}
+
+pub(crate) async fn renew(
+    database: &Database,
+    coordinator: CoordinatorId,
+    heartbeats: &[HeartbeatSeen],
+    lost_after: Duration,
+) -> Result<Renewed> {
+    let mut alive = Vec::new();
+    if !heartbeats.is_empty() {
+        let seen = heartbeats.iter().map(|seen| (seen.session, to_micros(seen.ago), seen.busy, seen.draining));
+        let seen = batch(seen);
+        let mut step = database.begin().await?;
+        let now = step.now;
+        let rows = sqlx::query_file!("sql/renew.sql", coordinator.as_uuid(), seen, to_micros(lost_after), now)
+            .fetch_all(step.connection())
+            .await
+            .map_err(store_error)?;
+        step.commit().await?;
+        alive = rows.into_iter().map(|row| row.id.into()).collect();
+    }
+    let marks = sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid())
+        .fetch_all(database.readers())
+        .await
+        .map_err(store_error)?;
+    let cancel = marks
+        .into_iter()
+        .map(|row| (row.session_id.into(), AttemptRef { task: row.id.into(), epoch: row.epoch }))
+        .collect();
+    Ok(Renewed { alive, cancel })
+}
+
+pub(crate) async fn deregister(database: &Database, session: SessionId) -> Result<Changed> {
+    let mut step = database.begin().await?;
+    let now = step.now;
+    sqlx::query_file!("sql/session_end.sql", session.as_uuid(), now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
+    let rows = held_by(&mut step, session.as_uuid()).await?;
+    let held: Vec<AttemptRef> = rows.iter().map(HeldRow::attempt_ref).collect();
+    let lost = lose(&mut step, &held).await?;
+    step.commit().await?;
+    if lost != held.len() as u64 {
+        return Err(StoreError::corrupt("a held attempt vanished"));
+    }
+    Ok(Changed { due: lost > 0, done: lost > 0 })
+}

@@ -1,0 +1,36 @@
+//! Finding what time has taken: sessions, their attempts, and tasks past their deadline.
+
+use distrack_store::Swept;
+use distrack_store::shared::{Changed, Ending, LockedRow};
+use uuid::Uuid;
+
+use crate::Result;
+use crate::database::Database;
+use crate::ending;
+use crate::error::store_error;
+
+pub(crate) async fn sweep(database: &Database, limit: u32, jitter: f64) -> Result<(Swept, Changed)> {
+    let limit = i64::from(limit);
+    let mut step = database.begin().await?;
+    let now = step.now;
+    let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, now)
+        .fetch_all(step.connection())
+        .await
+        .map_err(store_error)?;
+    let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
+        .fetch_all(step.connection())
+        .await
+        .map_err(store_error)?;
+    let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
+    let mut changed = ending::write(&mut step, Ending::lose(&orphans, jitter)?).await?;
+    let expired =
+        sqlx::query_file!("sql/tasks_expire.sql", limit, now).execute(step.connection()).await.map_err(store_error)?;
+    step.commit().await?;
+    changed.done |= expired.rows_affected() > 0;
+    let swept = Swept {
+        sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
+        attempts_lost,
+        tasks_expired: expired.rows_affected(),
+    };
+    Ok((swept, changed))
+}

@@ -1,0 +1,154 @@
+//! Ending attempts: what becomes of their tasks, and the row that says so.
+
+use std::time::Duration;
+
+use distrack_core::transition::Event;
+use distrack_core::{AttemptRef, Ended, Standing, TaskState, Verdict};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::value::{count, policy, task_state, to_bigint, to_int, to_micros};
+use crate::error::StoreError;
+use crate::store::Result;
+
+/// A row of `lock_attempts` and `orphans`: a task that nobody else can change meanwhile.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each field is the column of its name")]
+pub struct LockedRow {
+    pub id: Uuid,
+    pub epoch: i64,
+    pub state: i16,
+    pub failures: i32,
+    pub losses: i32,
+    pub max_attempts: i32,
+    pub backoff_initial_ms: i64,
+    pub backoff_max_ms: i64,
+    pub on_lost: i16,
+    pub attempt: i32,
+    pub cancel_requested: bool,
+    pub cause: Option<i16>,
+    pub exit_code: Option<i32>,
+}
+
+impl LockedRow {
+    /// The current or last attempt.
+    pub fn attempt_ref(&self) -> AttemptRef {
+        AttemptRef { task: self.id.into(), epoch: self.epoch }
+    }
+
+    fn standing(&self) -> Result<Standing> {
+        Ok(Standing {
+            failures: count(self.failures)?,
+            losses: count(self.losses)?,
+            cancel_requested: self.cancel_requested,
+            policy: policy(self.max_attempts, self.backoff_initial_ms, self.backoff_max_ms, self.on_lost)?,
+        })
+    }
+}
+
+/// An attempt of a locked, held task, and what becomes of it.
+#[derive(Debug)]
+pub struct Ending {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// The task's state from now on.
+    pub next: TaskState,
+    /// Why.
+    pub verdict: Verdict,
+    /// How long ago it ended.
+    pub ago: Duration,
+    /// How long it ran, if it started.
+    pub ran: Option<Duration>,
+}
+
+impl Ending {
+    /// Applies the rules of `core` to a locked row.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the row cannot be read, or its task is not held.
+    pub fn decide(row: &LockedRow, ended: Ended<'_>, jitter: f64) -> Result<Self> {
+        let verdict = row.standing()?.verdict(ended, jitter);
+        let state = task_state(row.state)?;
+        let next = state
+            .after(verdict.event)
+            .ok_or_else(|| StoreError::corrupt(format!("{state} after {:?}", verdict.event)))?;
+        Ok(Self { attempt: row.attempt_ref(), next, verdict, ago: Duration::ZERO, ran: None })
+    }
+
+    /// Applies the rules of `core` to locked rows whose sessions are gone.
+    ///
+    /// # Errors
+    /// As [`Ending::decide`].
+    pub fn lose(rows: &[LockedRow], jitter: f64) -> Result<Vec<Self>> {
+        rows.iter().map(|row| Self::decide(row, Ended::Lost, jitter)).collect()
+    }
+
+    /// Whether the attempt is kept as a row of its own, since another one will follow.
+    pub fn is_superseded(&self) -> bool {
+        self.verdict.event == Event::Retry
+    }
+}
+
+/// What happened to tasks, so that the right hints are raised after the commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changed {
+    /// Some are due again.
+    pub due: bool,
+    /// Some have ended.
+    pub done: bool,
+}
+
+impl Changed {
+    /// What `endings` change.
+    pub fn by(endings: &[Ending]) -> Self {
+        Self {
+            due: endings.iter().any(Ending::is_superseded),
+            done: endings.iter().any(|ending| ending.next.is_terminal()),
+        }
+    }
+}
+
+/// An ending as `finish` takes it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "each field is the column of its name")]
+pub struct EndingRow {
+    pub id: Uuid,
+    pub epoch: i64,
+    pub state: i16,
+    pub due_in_us: i64,
+    pub failures: i32,
+    pub losses: i32,
+    pub ago_us: i64,
+    pub ran_us: Option<i64>,
+    pub cause: Option<i16>,
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    pub error: Option<String>,
+    pub max_rss_bytes: Option<i64>,
+    pub cpu_user_us: Option<i64>,
+    pub cpu_system_us: Option<i64>,
+}
+
+impl From<&Ending> for EndingRow {
+    fn from(ending: &Ending) -> Self {
+        let Verdict { due_in, failures, losses, outcome, .. } = &ending.verdict;
+        Self {
+            id: ending.attempt.task.as_uuid(),
+            epoch: ending.attempt.epoch,
+            state: ending.next.code(),
+            due_in_us: i64::try_from(due_in.as_micros()).unwrap_or(i64::MAX),
+            failures: to_int(*failures),
+            losses: to_int(*losses),
+            ago_us: to_micros(ending.ago),
+            ran_us: ending.ran.map(to_micros),
+            cause: outcome.cause.map(|cause| cause.code()),
+            // A success always has an exit code: that is how a row shows that its attempt ended.
+            exit_code: outcome.exit_code.or(outcome.cause.is_none().then_some(0)),
+            signal: outcome.signal,
+            error: outcome.error.clone(),
+            max_rss_bytes: outcome.usage.map(|usage| to_bigint(usage.max_rss_bytes)),
+            cpu_user_us: outcome.usage.map(|usage| to_micros(usage.cpu_user)),
+            cpu_system_us: outcome.usage.map(|usage| to_micros(usage.cpu_system)),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What the implementations of [`Store`](crate::Store) have in common: reading rows and deciding over them.
+//!
+//! Pure, and for implementations only: services never see a row. Both databases fill these rows by the
+//! names of their columns; what a report or a registration means is decided here, once, and each database
+//! only writes the decision down.
+
+mod ending;
+mod held;
+mod report;
+mod row;
+mod submission;
+mod value;
+
+pub use ending::{Changed, Ending, EndingRow, LockedRow};
+pub use held::{HeldRow, sort_held};
+pub use report::Batch;
+pub use row::{AttemptRow, ClaimedRow, OutputRow, QueueRow, TaskRow, WorkerRow};
+pub use submission::{Created, SubmissionRow, Taken, answer};
+pub use value::{task_state, to_bigint, to_int, to_micros};

@@ -1,0 +1,80 @@
+//! Judging what workers say of attempts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use distrack_core::{AttemptRef, Cause, Ended, Output, TaskState};
+use uuid::Uuid;
+
+use super::ending::{Ending, LockedRow};
+use super::value::task_state;
+use crate::store::Result;
+use crate::types::{AttemptEvent, AttemptReport, Receipt};
+
+/// The reports of one call that change something, judged against the locked rows.
+#[derive(Debug, Default)]
+pub struct Batch {
+    rows: HashMap<Uuid, LockedRow>,
+    /// Attempts that started, and how long ago.
+    pub starts: HashMap<AttemptRef, Duration>,
+    /// Attempts that ended.
+    pub endings: Vec<Ending>,
+    /// What attempts printed, by task and number.
+    pub outputs: Vec<(Uuid, i32, Output)>,
+}
+
+impl Batch {
+    /// Judges reports in order; `rows` are the locked rows of their tasks, as far as those exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
+    pub fn judge(
+        rows: Vec<LockedRow>,
+        reports: Vec<AttemptReport>,
+        jitter: f64,
+    ) -> Result<(Vec<Receipt>, Self)> {
+        let mut batch = Self { rows: rows.into_iter().map(|row| (row.id, row)).collect(), ..Self::default() };
+        let receipts = reports.into_iter().map(|report| batch.add(report, jitter)).collect::<Result<_>>()?;
+        Ok((receipts, batch))
+    }
+
+    fn add(&mut self, report: AttemptReport, jitter: f64) -> Result<Receipt> {
+        let Some(row) = self.rows.get_mut(&report.attempt.task.as_uuid()) else { return Ok(Receipt::Stale) };
+        if row.epoch != report.attempt.epoch {
+            return Ok(Receipt::Stale);
+        }
+        let state = task_state(row.state)?;
+        if !state.is_held() {
+            return Ok(of_ended(row));
+        }
+        match report.event {
+            AttemptEvent::Started { .. } if state == TaskState::Running => Ok(Receipt::Duplicate),
+            AttemptEvent::Started { ago } => {
+                row.state = TaskState::Running.code();
+                self.starts.insert(report.attempt, ago);
+                Ok(Receipt::Recorded)
+            }
+            AttemptEvent::Finished { ago, ran, outcome, output } => {
+                let mut ending = Ending::decide(row, Ended::Reported(&outcome), jitter)?;
+                // One statement writes the end; a start of the same batch rides along.
+                let started = self.starts.remove(&report.attempt);
+                ending.ran = ran.or_else(|| started.map(|started| started.saturating_sub(ago)));
+                ending.ago = ago;
+                row.state = ending.next.code();
+                row.cause = ending.verdict.outcome.cause.map(Cause::code);
+                row.exit_code = Some(0).filter(|_| row.cause.is_none());
+                if !output.is_empty() {
+                    self.outputs.push((row.id, row.attempt, output));
+                }
+                self.endings.push(ending);
+                Ok(Receipt::Recorded)
+            }
+        }
+    }
+}
+
+/// The receipt for a report of an attempt that is not held any more, but has the task's epoch.
+fn of_ended(row: &LockedRow) -> Receipt {
+    let recorded = row.cause.map_or(row.exit_code.is_some(), |cause| cause != Cause::WorkerLost.code());
+    if recorded { Receipt::Duplicate } else { Receipt::Stale }
+}

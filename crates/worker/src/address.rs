@@ -1,0 +1,74 @@
+//! Where coordinators dial this worker, found out so that many workers need no setting each.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tokio::net::UdpSocket;
+
+use crate::identity::host_name;
+
+/// The `host:port` to advertise to `coordinator` (`host:port`).
+///
+/// In this order: the host that was set; the address that the listener is bound to; the source address that
+/// the machine uses towards the coordinator; the machine's name.
+pub(crate) async fn advertised(host: Option<&str>, bound: SocketAddr, coordinator: &str) -> String {
+    let port = bound.port();
+    if let Some(host) = host {
+        return join(host, port);
+    }
+    if !bound.ip().is_unspecified() {
+        return bound.to_string();
+    }
+    match source_towards(coordinator).await {
+        Some(ip) => SocketAddr::new(ip, port).to_string(),
+        None => join(&host_name(), port),
+    }
+}
+
+/// The address from which packets to `target` leave. Connecting a UDP socket sends nothing.
+async fn source_towards(target: &str) -> Option<IpAddr> {
+    for target in tokio::net::lookup_host(target).await.ok()? {
+        let any: IpAddr =
+            if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+        let Ok(socket) = UdpSocket::bind((any, 0)).await else { continue };
+        if socket.connect(target).await.is_err() {
+            continue;
+        }
+        let source = socket.local_addr().ok().map(|source| source.ip());
+        if let Some(ip) = source.filter(|ip| !ip.is_unspecified()) {
+            return Some(ip);
+        }
+    }
+    None
+}
+
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn from(host: Option<&str>, bound: &str) -> String {
+        advertised(host, bound.parse().unwrap(), "127.0.0.1:8080").await
+    }
+
+    #[tokio::test]
+    async fn the_advertised_host_is_what_was_set_else_what_is_bound_else_the_way_to_the_coordinator() {
+        assert_eq!(from(Some("worker-7"), "0.0.0.0:8000").await, "worker-7:8000");
+        assert_eq!(from(Some("::1"), "0.0.0.0:8000").await, "[::1]:8000");
+        assert_eq!(from(None, "127.0.0.1:8001").await, "127.0.0.1:8001");
+        assert_eq!(from(None, "192.0.2.7:8001").await, "192.0.2.7:8001");
+        assert_eq!(from(None, "0.0.0.0:8002").await, "127.0.0.1:8002");
+    }
+
+    #[tokio::test]
+    async fn without_a_way_to_the_coordinator_the_host_name_is_advertised() {
+        let bound = "0.0.0.0:8003".parse().unwrap();
+        assert_eq!(advertised(None, bound, "no such host").await, format!("{}:8003", host_name()));
+    }
+}

@@ -1,0 +1,267 @@
+//! Keeps this worker registered with one coordinator of its list, for ever: registers, heartbeats, and
+//! moves to the next one when it gets no answer. Commands go on whatever happens here, and no heartbeat
+//! waits for anything but the network.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_core::AttemptRef;
+use distrack_proto::convert;
+use distrack_proto::v1::{self, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+use tracing::{debug, info, warn};
+
+use crate::address::advertised;
+use crate::attachment::{Attached, Attachment, Client, client};
+use crate::held::{Held, Registration};
+use crate::identity::{Identity, host_name};
+use crate::stop::Stop;
+use crate::{ServeError, Settings};
+
+/// How long a registration may take: it reconciles.
+const REGISTER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a heartbeat may take.
+const HEARTBEAT_WITHIN: Duration = Duration::from_secs(3);
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// The pauses between rounds through a list where nobody answers.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// What a server's figures are held to.
+const LEAST_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A coordinator of the list.
+#[derive(Clone, Debug)]
+pub(crate) struct Coordinator {
+    /// As the settings name it.
+    pub(crate) name: String,
+    endpoint: Endpoint,
+}
+
+impl Coordinator {
+    /// Reads `host:port`.
+    pub(crate) fn parse(address: &str) -> Result<Self, ServeError> {
+        let bad = || ServeError::Coordinator { address: address.to_owned() };
+        let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let endpoint = Endpoint::from_shared(uri).map_err(|_| bad())?;
+        if endpoint.uri().host().is_none() || endpoint.uri().port().is_none() {
+            return Err(bad());
+        }
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true);
+        Ok(Self { name: address.to_owned(), endpoint })
+    }
+}
+
+/// What registers.
+#[derive(Debug)]
+pub(crate) struct Attach {
+    /// Who it is.
+    pub(crate) request: RegisterWorkerRequest,
+    /// With whom.
+    pub(crate) coordinators: Vec<Coordinator>,
+    /// The host to advertise, if it was set.
+    pub(crate) advertise_host: Option<String>,
+    /// Where the worker listens.
+    pub(crate) bound: SocketAddr,
+    /// What it holds.
+    pub(crate) held: Arc<Held>,
+    /// Who is told.
+    pub(crate) attachment: Attachment,
+    /// Fires when the worker drains: coordinators are told at once.
+    pub(crate) draining: CancellationToken,
+}
+
+/// A registration as its keeper sees it.
+#[derive(Debug)]
+struct Lease {
+    registration: Registration,
+    interval: Duration,
+    lost_after: Duration,
+    /// A connection that carries nothing else.
+    client: Client,
+}
+
+/// Why a registration ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// The coordinator no longer knows it.
+    Unknown,
+    /// The coordinator does not answer.
+    Silent,
+}
+
+/// What never changes of a registration.
+pub(crate) fn presentation(settings: &Settings, identity: &Identity) -> RegisterWorkerRequest {
+    RegisterWorkerRequest {
+        worker_id: convert::id_bytes(identity.worker.as_uuid()),
+        instance_id: convert::id_bytes(identity.instance.as_uuid()),
+        name: settings.name.clone().unwrap_or_else(host_name),
+        host_id: identity.host.clone(),
+        slots: settings.slots,
+        queues: settings.queues.iter().flatten().map(ToString::to_string).collect(),
+        labels: settings.labels.clone().into_iter().collect(),
+        version: settings.version.clone(),
+        ..RegisterWorkerRequest::default()
+    }
+}
+
+impl Attach {
+    /// Stays registered until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let () = stop.run_until_cancelled(self.forever()).await.unwrap_or_default();
+    }
+
+    async fn forever(&self) {
+        let mut turn = 0;
+        let mut failures = 0_usize;
+        loop {
+            let coordinator = &self.coordinators[turn % self.coordinators.len()];
+            match self.register(coordinator).await {
+                Ok(lease) => {
+                    failures = 0;
+                    let ended = self.keep(lease).await;
+                    info!(coordinator = coordinator.name, ?ended, "registration ended, registering anew");
+                    turn += usize::from(ended == Ended::Silent);
+                }
+                Err(status) => {
+                    turn += 1;
+                    failures += 1;
+                    if failures == 1 || status.code() == Code::AlreadyExists {
+                        warn!(coordinator = coordinator.name, code = ?status.code(),
+                            error = status.message(), "registration failed, trying on");
+                    } else {
+                        debug!(coordinator = coordinator.name, code = ?status.code(),
+                            error = status.message(), "registration failed");
+                    }
+                    if failures.is_multiple_of(self.coordinators.len()) {
+                        sleep(pause(failures / self.coordinators.len())).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn register(&self, coordinator: &Coordinator) -> Result<Lease, Status> {
+        let host = self.advertise_host.as_deref();
+        let address = advertised(host, self.bound, target(coordinator)).await;
+        let mut request = RegisterWorkerRequest { address, ..self.request.clone() };
+        self.attachment.set(None);
+        request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
+        let mut own = client(coordinator.endpoint.connect_lazy());
+        let address = request.address.clone();
+        let call = timeout(REGISTER_WITHIN, own.register_worker(request)).await;
+        let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
+        let bad = |invalid: convert::Invalid| Status::internal(invalid.to_string());
+        let session = convert::id(&answer.session_id, "session_id").map_err(bad)?;
+        let registration = Registration { session, attach: answer.attach };
+        // Before anything new is taken: what is to end makes room.
+        self.held.stop(refs(&answer.kill)?, Stop::Superseded);
+        self.held.stop(refs(&answer.cancel)?, Stop::Cancelled);
+        self.held.registered(registration);
+        self.attachment.set(Some(Attached {
+            registration,
+            coordinator: coordinator.name.clone(),
+            client: client(coordinator.endpoint.connect_lazy()),
+        }));
+        info!(coordinator = coordinator.name, session_id = %session, attach = answer.attach, address,
+            killed = answer.kill.len(), "registered");
+        let interval = interval(answer.heartbeat_interval_ms);
+        let lost_after = Duration::from_millis(answer.lost_after_ms);
+        Ok(Lease { registration, interval, lost_after, client: own })
+    }
+
+    /// Heartbeats until the registration ends.
+    async fn keep(&self, mut lease: Lease) -> Ended {
+        let mut said_draining = false;
+        let mut last = Instant::now();
+        loop {
+            let next = last + lease.interval.mul_f64(rand::random_range(0.8..1.2));
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = self.draining.cancelled(), if !said_draining => {}
+                () = self.attachment.doubted() => {}
+            }
+            last = Instant::now();
+            let draining = self.held.is_draining();
+            match self.heartbeat(&mut lease, draining).await {
+                Ok(answer) => {
+                    said_draining |= draining;
+                    lease.interval = interval(answer.heartbeat_interval_ms);
+                    lease.lost_after = Duration::from_millis(answer.lost_after_ms);
+                }
+                Err(status) if matches!(status.code(), Code::NotFound | Code::FailedPrecondition) => {
+                    return Ended::Unknown;
+                }
+                Err(status) => {
+                    warn!(code = ?status.code(), error = status.message(), "heartbeat failed");
+                    return Ended::Silent;
+                }
+            }
+        }
+    }
+
+    async fn heartbeat(&self, lease: &mut Lease, draining: bool) -> Result<HeartbeatResponse, Status> {
+        let busy = self.held.counts().borrow().running;
+        let request = HeartbeatRequest {
+            session_id: convert::id_bytes(lease.registration.session.as_uuid()),
+            attach: lease.registration.attach,
+            busy: u32::try_from(busy).unwrap_or(u32::MAX),
+            draining,
+        };
+        // There must be time to ask somebody else before the lease ends.
+        let within = (lease.lost_after / 3).clamp(Duration::from_millis(100), HEARTBEAT_WITHIN);
+        let call = timeout(within, lease.client.heartbeat(request)).await;
+        let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
+        self.held.stop(refs(&answer.cancel)?, Stop::Cancelled);
+        Ok(answer)
+    }
+}
+
+fn refs(wire: &[v1::AttemptRef]) -> Result<Vec<AttemptRef>, Status> {
+    convert::attempt_refs(wire).map_err(|invalid| Status::internal(invalid.to_string()))
+}
+
+fn interval(ms: u64) -> Duration {
+    Duration::from_millis(ms).max(LEAST_INTERVAL)
+}
+
+/// The coordinator as `host:port`.
+fn target(coordinator: &Coordinator) -> &str {
+    coordinator.endpoint.uri().authority().map_or("", |authority| authority.as_str())
+}
+
+/// The pause after a `round` (from 1) in which nobody answered.
+fn pause(round: usize) -> Duration {
+    let doublings = u32::try_from(round.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    (FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE).mul_f64(rand::random_range(0.5..1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coordinator_is_named_by_host_and_port() {
+        for good in ["localhost:8080", "10.0.0.1:1", "[::1]:8080", "http://coordinator:8080"] {
+            assert!(Coordinator::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "localhost", "a b:1", "host:port"] {
+            assert!(matches!(Coordinator::parse(bad), Err(ServeError::Coordinator { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_within_bounds() {
+        assert!(pause(1) <= FIRST_PAUSE);
+        assert!(pause(4) > FIRST_PAUSE);
+        assert!(pause(1_000_000) <= LAST_PAUSE);
+    }
+}

@@ -1,0 +1,145 @@
+//! Who this worker is: an id that outlives the process, kept in a directory that one live worker owns.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use distrack_core::{InstanceId, WorkerId};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::ServeError;
+
+/// A worker's identity. Holds its state directory for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The same after each restart.
+    pub(crate) worker: WorkerId,
+    /// New at each start.
+    pub(crate) instance: InstanceId,
+    /// Tells machines, and their boots, apart.
+    pub(crate) host: String,
+    /// The directory, for what else is kept there.
+    pub(crate) dir: PathBuf,
+    _lock: File,
+}
+
+impl Identity {
+    /// Takes `dir`, which is made when it is missing, and the id in it, which is too.
+    ///
+    /// # Errors
+    /// When another worker has the directory, or it cannot be used.
+    pub(crate) fn open(dir: &Path) -> Result<Self, ServeError> {
+        let failed = |path: &Path, source| ServeError::StateDir { path: path.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, error))?;
+        let lock = lock(dir)?;
+        let file = dir.join("worker_id");
+        let worker = worker_id(&file).map_err(|error| failed(&file, error))?;
+        Ok(Self { worker, instance: InstanceId::new(), host: host_id(), dir: dir.to_owned(), _lock: lock })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, ServeError> {
+    let path = dir.join("lock");
+    let failed = |source| ServeError::StateDir { path: path.clone(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            // Only to name it: an unreadable file changes nothing about the refusal.
+            let _ = file.read_to_string(&mut holder);
+            let holder = Some(holder.trim()).filter(|pid| !pid.is_empty()).unwrap_or("unknown").to_owned();
+            return Err(ServeError::StateDirInUse { path: dir.to_owned(), holder });
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(failed)?;
+    Ok(file)
+}
+
+fn worker_id(path: &Path) -> io::Result<WorkerId> {
+    match fs::read_to_string(path) {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "holds no UUID; remove it to start anew")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = WorkerId::new();
+            let draft = path.with_extension("new");
+            let mut file = File::create(&draft)?;
+            writeln!(file, "{id}")?;
+            file.sync_all()?;
+            fs::rename(&draft, path)?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// This boot of this machine.
+fn host_id() -> String {
+    let machine = first_line("/etc/machine-id").unwrap_or_else(host_name);
+    format!("{machine}/{}", boot_id())
+}
+
+/// This boot, of whatever machine; empty where the kernel does not tell.
+pub(crate) fn boot_id() -> String {
+    first_line("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+/// What the machine calls itself.
+pub(crate) fn host_name() -> String {
+    let name = hostname::get().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn first_line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_keeps_its_id_and_gets_a_new_instance_at_each_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::open(&dir.path().join("state")).unwrap();
+        let (worker, instance) = (first.worker, first.instance);
+        drop(first);
+        let second = Identity::open(&dir.path().join("state")).unwrap();
+        assert_eq!(second.worker, worker);
+        assert_ne!(second.instance, instance);
+    }
+
+    #[test]
+    fn a_second_worker_with_the_same_state_dir_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Identity::open(dir.path()).unwrap();
+        let refusal = Identity::open(dir.path()).unwrap_err().to_string();
+        assert!(refusal.contains(&dir.path().display().to_string()), "{refusal}");
+        assert!(refusal.contains(&std::process::id().to_string()), "{refusal}");
+    }
+
+    #[test]
+    fn a_spoilt_id_file_is_refused_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("worker_id"), "rubbish").unwrap();
+        assert!(matches!(Identity::open(dir.path()), Err(ServeError::StateDir { .. })));
+        assert_eq!(fs::read_to_string(dir.path().join("worker_id")).unwrap(), "rubbish");
+    }
+}

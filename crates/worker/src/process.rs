@@ -1,0 +1,220 @@
+//! A running command: the leader of a process group, to be waited for, signalled and reaped.
+//!
+//! The leader is reaped last of all: as long as it is a zombie, its group's number cannot be given to
+//! another, and a signal to the group cannot hit a stranger.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, pidfd_open,
+    test_kill_process_group, waitid, waitpgid,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::warn;
+use wait4::{ResUse, Wait4};
+
+use crate::clock::Moment;
+use crate::spawn::{Launch, SpawnError};
+use crate::stop::{Stop, StopSignal};
+
+/// How long a machine without room is waited for.
+const BUSY_FOR: Duration = Duration::from_secs(10);
+/// How long a group that was killed may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// From which pause on it is worth to look who is left of it.
+const LOOK_FROM: Duration = Duration::from_millis(8);
+
+/// Starts processes, a few at a time: more at once only makes each slower.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawner {
+    turns: Arc<Semaphore>,
+}
+
+impl Spawner {
+    /// Starts at most `at_once` at a time.
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once)) }
+    }
+
+    /// Starts a process, unless `stop` comes first. Not to be given up half-way: it might run unseen.
+    ///
+    /// A machine without room is waited for, within limits.
+    pub(crate) async fn spawn(
+        &self,
+        launch: Launch,
+        stop: &mut StopSignal,
+    ) -> Result<(Process, Moment), NotStarted> {
+        let launch = Arc::new(launch);
+        let patience = Instant::now() + BUSY_FOR;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let turn = tokio::select! {
+                biased;
+                why = stop.requested() => return Err(NotStarted::Stopped(why)),
+                turn = Arc::clone(&self.turns).acquire_owned() => turn.expect("nothing closes it"),
+            };
+            match spawn_once(Arc::clone(&launch), turn).await {
+                Err(SpawnError::Busy(error)) if Instant::now() + pause < patience => {
+                    warn!(%error, "no room for another process, trying again");
+                }
+                result => return result.map_err(NotStarted::Failed),
+            }
+            tokio::select! {
+                why = stop.requested() => return Err(NotStarted::Stopped(why)),
+                () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))) => {}
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+/// Why there is no process.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// Somebody wished that there be none.
+    Stopped(Stop),
+    /// It could not be.
+    Failed(SpawnError),
+}
+
+async fn spawn_once(
+    launch: Arc<Launch>,
+    turn: OwnedSemaphorePermit,
+) -> Result<(Process, Moment), SpawnError> {
+    let spawned = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let start = Moment::now();
+        launch.spawn().map(|child| (child, start))
+    });
+    let (child, start) = spawned.await.map_err(|error| SpawnError::Failed {
+        error: format!("the command cannot be started: {error}"),
+        for_good: false,
+    })??;
+    Ok((Process::new(child), start))
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    group: Pid,
+    exit: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Process {
+    fn new(child: Child) -> Self {
+        let group = Pid::from_child(&child);
+        let exit = pidfd_open(group, PidfdFlags::empty()).map_err(io::Error::from);
+        Self { child, group, exit: exit.and_then(watched).ok() }
+    }
+
+    /// The number of its leader and of its group.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Standard output and error, once.
+    pub(crate) fn pipes(&mut self) -> Option<(OwnedFd, OwnedFd)> {
+        Some((self.child.stdout.take()?.into(), self.child.stderr.take()?.into()))
+    }
+
+    /// Waits until its leader has ended, and leaves it a zombie.
+    pub(crate) async fn exited(&self) {
+        if let Some(exit) = &self.exit {
+            // An error would be the runtime going away.
+            let _ = exit.readable().await;
+            return;
+        }
+        // No pidfd (an old kernel, no descriptor left): a thread waits instead.
+        let group = self.group;
+        let wait = move || waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop);
+        let _ = tokio::task::spawn_blocking(wait).await;
+    }
+
+    /// Signals the whole group. That it is gone already is no error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
+    }
+
+    /// Kills whoever is left of the group, reaps the leader, and waits until nobody is left.
+    ///
+    /// The leader must have ended.
+    pub(crate) async fn reap(self) -> io::Result<ResUse> {
+        self.signal(Signal::KILL);
+        let group = self.group;
+        let status = self.child.wait4();
+        gone(group).await;
+        status
+    }
+}
+
+/// Registers a pidfd with the runtime.
+#[expect(
+    deprecated,
+    reason = "unsound only for types without I/O safety, which OwnedFd has; what replaces it is unsafe to call"
+)]
+fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Waits, within a limit, until nobody of a group that was killed lives.
+async fn gone(group: Pid) {
+    let limit = Instant::now() + GONE_WITHIN;
+    let mut pause = Duration::from_millis(1);
+    while test_kill_process_group(group).is_ok() {
+        if getpid().is_init() {
+            // As the first process of a container we inherit orphans, and nobody else buries them.
+            while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+        }
+        // Elsewhere it is the first process's duty, and not all do it: the dead do not count.
+        if pause >= LOOK_FROM && !has_living(group).await {
+            return;
+        }
+        if Instant::now() > limit {
+            warn!(pid = group.as_raw_nonzero(), "a killed process group is not gone, its slot is used again");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// Whether a group has a member that is no zombie. Reads all of `/proc`.
+async fn has_living(group: Pid) -> bool {
+    let look = move || {
+        let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+        processes.flatten().any(|process| {
+            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            living_member(&stat, group.as_raw_nonzero().get())
+        })
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(true)
+}
+
+/// Reads a line of `/proc/<pid>/stat`: `pid (name) state parent group …`.
+fn living_member(stat: &str, group: i32) -> bool {
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let mut fields = fields.split(' ');
+    let dead = fields.next().is_none_or(|state| matches!(state, "Z" | "X"));
+    !dead && fields.nth(1).is_some_and(|of| of.parse() == Ok(group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_living_members_of_a_group_count() {
+        assert!(living_member("12 (a) b) (c) S 1 7 7 0", 7));
+        assert!(!living_member("12 (sh) S 1 8 7 0", 7));
+        assert!(!living_member("12 (sh) Z 1 7 7 0", 7));
+        assert!(!living_member("", 7));
+    }
+}

@@ -1,0 +1,238 @@
+//! Delivers starts and results to whichever coordinator the worker is attached to, for as long as it takes.
+//!
+//! One call at a time: what comes meanwhile makes the next batch. A result is forgotten when a receipt has
+//! come for it, whatever the receipt says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_core::AttemptRef;
+use distrack_proto::v1::{Receipt, ReportAttemptsResponse};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+use tracing::{debug, error, warn};
+
+use crate::attachment::Attachment;
+use crate::clock::Moment;
+use crate::held::Held;
+use crate::metrics::Instruments;
+use crate::outbox::{Batch, Item, Outbox};
+use crate::spool::{Spool, Spooled};
+use crate::stop::Stop;
+
+/// How long one call may take.
+const CALL_FOR: Duration = Duration::from_secs(15);
+/// The pauses between calls that fail.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Takes what is to be reported. Its methods never wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Reporter {
+    /// To the delivery.
+    pub(crate) items: UnboundedSender<Item>,
+    /// Where results go first.
+    pub(crate) spool: Spool,
+}
+
+impl Reporter {
+    /// A command runs.
+    pub(crate) fn started(&self, attempt: AttemptRef, since: Moment) {
+        // Without a delivery the worker is about to end, and a start is only news.
+        let _ = self.items.send(Item::Started(attempt, since));
+    }
+
+    /// An attempt ended.
+    pub(crate) fn finished(&self, spooled: Spooled) {
+        self.spool.keep(spooled);
+    }
+}
+
+/// The loop that delivers.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// What is to be delivered.
+    pub(crate) items: UnboundedReceiver<Item>,
+    /// To whom.
+    pub(crate) attachment: Attachment,
+    /// Forgets what was received.
+    pub(crate) held: Arc<Held>,
+    /// Forgets it too.
+    pub(crate) spool: Spool,
+    /// Counts.
+    pub(crate) instruments: Instruments,
+}
+
+type InFlight = Pin<Box<dyn Future<Output = (Batch, Result<Vec<Receipt>, Failure>)> + Send>>;
+
+#[derive(Debug)]
+enum Failure {
+    /// The worker belongs to another coordinator now.
+    Moved,
+    /// An answer came that refuses the call, or none.
+    Refused(Status),
+}
+
+impl Delivery {
+    /// Delivers until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut outbox = Outbox::default();
+        let mut fresh = Vec::new();
+        let mut in_flight: Option<InFlight> = None;
+        let mut backoff = Backoff::default();
+        loop {
+            let due = outbox.due().filter(|_| in_flight.is_none()).map(|due| due.max(backoff.until));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                count = self.items.recv_many(&mut fresh, 1024) => {
+                    if count == 0 {
+                        return;
+                    }
+                    fresh.drain(..).for_each(|item| outbox.put(item));
+                }
+                (batch, result) = wait(&mut in_flight) => {
+                    in_flight = None;
+                    self.settle(batch, result, &mut outbox, &mut backoff);
+                }
+                () = sleep_until(due) => {
+                    let batch = outbox.batch(|attempt| self.held.runs(attempt));
+                    if batch.len() > 0 {
+                        in_flight = Some(Box::pin(send(self.attachment.clone(), batch)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle(
+        &self,
+        batch: Batch,
+        result: Result<Vec<Receipt>, Failure>,
+        outbox: &mut Outbox,
+        backoff: &mut Backoff,
+    ) {
+        let refused = match result {
+            Ok(receipts) => return self.received(batch, &receipts, outbox, backoff),
+            Err(Failure::Moved) => return outbox.put_back(batch),
+            Err(Failure::Refused(status)) => status,
+        };
+        self.instruments.report_retries.inc();
+        if refused.code() == Code::InvalidArgument {
+            if batch.len() > 1 {
+                return outbox.put_back_alone(batch);
+            }
+            // It would be refused for ever. What the coordinator still waits for is lost at its next
+            // reconciliation, which is the truth: nobody can tell how it ended.
+            error!(error = refused.message(), attempt = ?batch.attempts().next(), "a report was refused for good");
+            return self.forget(batch.finished.iter().map(|spooled| spooled.attempt).collect());
+        }
+        if matches!(refused.code(), Code::NotFound | Code::FailedPrecondition) {
+            self.attachment.doubt();
+        }
+        if backoff.failed() {
+            warn!(error = refused.message(), code = ?refused.code(), items = batch.len(),
+                "reports cannot be delivered, they are kept and tried again");
+        }
+        outbox.put_back(batch);
+    }
+
+    fn received(&self, mut batch: Batch, receipts: &[Receipt], outbox: &mut Outbox, backoff: &mut Backoff) {
+        let (started, finished) = receipts.split_at(batch.started.len());
+        for ((attempt, _), receipt) in batch.started.drain(..).zip(started) {
+            if *receipt == Receipt::Stale {
+                debug!(task_id = %attempt.task, epoch = attempt.epoch, "attempt was superseded");
+                self.held.stop([attempt], Stop::Superseded);
+            }
+        }
+        let mut known = Vec::with_capacity(finished.len());
+        let mut again = Batch::default();
+        for (spooled, receipt) in batch.finished.into_iter().zip(finished) {
+            match receipt {
+                Receipt::Recorded | Receipt::Duplicate => known.push(spooled.attempt),
+                Receipt::Stale => {
+                    let attempt = spooled.attempt;
+                    debug!(task_id = %attempt.task, epoch = attempt.epoch, "report came too late");
+                    known.push(attempt);
+                }
+                Receipt::Unspecified => again.finished.push(spooled),
+            }
+        }
+        self.forget(known);
+        if again.len() == 0 {
+            return backoff.succeeded();
+        }
+        backoff.failed();
+        outbox.put_back(again);
+    }
+
+    fn forget(&self, attempts: Vec<AttemptRef>) {
+        self.held.forget(attempts.iter().copied());
+        self.spool.acknowledge(attempts);
+    }
+}
+
+async fn send(attachment: Attachment, batch: Batch) -> (Batch, Result<Vec<Receipt>, Failure>) {
+    let mut attached = attachment.wait().await;
+    let request = batch.request(attached.registration.session);
+    let call = tokio::time::timeout(CALL_FOR, attached.client.report_attempts(request));
+    let result = tokio::select! {
+        answer = call => match answer {
+            Err(_) => Err(Failure::Refused(Status::deadline_exceeded("no answer"))),
+            Ok(Err(status)) => Err(Failure::Refused(status)),
+            Ok(Ok(answer)) => receipts(answer.into_inner(), &batch),
+        },
+        () = attachment.replaced(attached.registration) => Err(Failure::Moved),
+    };
+    (batch, result)
+}
+
+fn receipts(answer: ReportAttemptsResponse, batch: &Batch) -> Result<Vec<Receipt>, Failure> {
+    if answer.receipts.len() != batch.len() {
+        return Err(Failure::Refused(Status::internal("the number of receipts is wrong")));
+    }
+    Ok(answer.receipts().collect())
+}
+
+async fn wait(in_flight: &mut Option<InFlight>) -> (Batch, Result<Vec<Receipt>, Failure>) {
+    match in_flight {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[derive(Debug)]
+struct Backoff {
+    failures: u32,
+    until: Instant,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { failures: 0, until: Instant::now() }
+    }
+}
+
+impl Backoff {
+    /// Says whether this failure is the first in a row.
+    fn failed(&mut self) -> bool {
+        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(10))).min(LAST_PAUSE);
+        self.until = Instant::now() + pause.mul_f64(rand::random_range(0.5..1.0));
+        self.failures = self.failures.saturating_add(1);
+        self.failures == 1
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+}

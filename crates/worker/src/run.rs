@@ -1,0 +1,228 @@
+//! One attempt, from its assignment to its outcome. Knows no slots, no session and no reports.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_core::{Cause, Executor, OnOutputLimit, Outcome, Output};
+use rustix::process::Signal;
+use tokio::sync::Notify;
+use tracing::debug;
+use wait4::ResUse;
+
+use crate::assignment::Assignment;
+use crate::clock::Moment;
+use crate::metrics::Instruments;
+use crate::oom::OomWatch;
+use crate::output::{Captured, Stream};
+use crate::output_file::{OutputDir, OutputFile};
+use crate::process::{NotStarted, Process, Spawner};
+use crate::spawn::Launch;
+use crate::stop::{Stop, StopSignal};
+use crate::verdict::{self, End};
+
+/// How long after its end a command's children may keep its outputs open.
+const DRAIN_FOR: Duration = Duration::from_secs(2);
+
+/// What every attempt of this worker shares.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    /// Starts processes.
+    pub(crate) spawner: Spawner,
+    /// Where output goes.
+    pub(crate) output_dir: OutputDir,
+    /// How much of each stream.
+    pub(crate) output_cap: u64,
+    /// The time between SIGTERM and SIGKILL.
+    pub(crate) kill_grace: Duration,
+    /// The clean environment.
+    pub(crate) child_env: BTreeMap<String, String>,
+    /// Tells who died for memory.
+    pub(crate) oom: OomWatch,
+    /// Counts.
+    pub(crate) instruments: Instruments,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// Its outcome.
+    pub(crate) outcome: Outcome,
+    /// What it printed.
+    pub(crate) output: Output,
+    /// When its command started; `None` when it never did.
+    pub(crate) started: Option<Moment>,
+    /// When it ended.
+    pub(crate) ended: Moment,
+}
+
+impl Ending {
+    /// An attempt of which no command ever ran.
+    pub(crate) fn unstarted(outcome: Outcome) -> Self {
+        Self { outcome, output: Output::default(), started: None, ended: Moment::now() }
+    }
+
+    /// An attempt that needs no process.
+    pub(crate) fn noop() -> Self {
+        let now = Moment::now();
+        Self { outcome: Outcome::success(), output: Output::default(), started: Some(now), ended: now }
+    }
+
+    /// How long its command ran.
+    pub(crate) fn ran(&self) -> Option<Duration> {
+        self.started.map(|started| self.ended.since(started))
+    }
+}
+
+impl Runner {
+    /// Runs an attempt to its end. `started` hears when its command runs.
+    ///
+    /// When this returns, the command's process group is gone.
+    pub(crate) async fn run(
+        &self,
+        assignment: &Assignment,
+        mut stop: StopSignal,
+        started: impl FnOnce(Moment),
+    ) -> Ending {
+        if assignment.spec.executor == Executor::Noop {
+            return Ending::noop();
+        }
+        let oom_before = self.oom.kills();
+        let launch = Launch::new(assignment, &self.child_env);
+        let (process, start) = match self.spawner.spawn(launch, &mut stop).await {
+            Ok(spawned) => spawned,
+            Err(NotStarted::Stopped(why)) => return Ending::unstarted(verdict::of_unstarted(why)),
+            Err(NotStarted::Failed(error)) => return Ending::unstarted(verdict::of_spawn(error)),
+        };
+        debug!(task_id = %assignment.attempt.task, pid = process.pid(), "command started");
+        started(start);
+        self.instruments.processes.inc();
+        let ending = self.supervise(assignment, process, start, &mut stop, oom_before).await;
+        self.instruments.processes.dec();
+        ending
+    }
+
+    async fn supervise(
+        &self,
+        assignment: &Assignment,
+        mut process: Process,
+        start: Moment,
+        stop: &mut StopSignal,
+        oom_before: u64,
+    ) -> Ending {
+        let limit = Arc::new(Notify::new());
+        let (mut stdout, mut stderr) = match self.streams(assignment, &mut process, &limit) {
+            Ok(streams) => streams,
+            Err(error) => return abandon(process, start, &error).await,
+        };
+        let exited = Notify::new();
+        let control = async {
+            let end = self.until_ended(assignment, &process, stop, &limit).await;
+            let ended = Moment::now();
+            exited.notify_one();
+            (end, ended)
+        };
+        let pumping = async {
+            let late = async {
+                exited.notified().await;
+                tokio::time::sleep(DRAIN_FOR).await;
+            };
+            tokio::select! {
+                _ = async { tokio::join!(stdout.pump(), stderr.pump()) } => {}
+                () = late => {}
+            }
+        };
+        let ((end, ended), ()) = tokio::join!(control, pumping);
+        let used = process.reap().await;
+        let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
+        self.instruments.wrote(stdout.output.bytes, stderr.output.bytes);
+        let outcome = self.outcome(assignment, end, used, oom_before, [&stdout, &stderr]);
+        let output = Output { stdout: stdout.output, stderr: stderr.output };
+        Ending { outcome, output, started: Some(start), ended }
+    }
+
+    fn streams(
+        &self,
+        assignment: &Assignment,
+        process: &mut Process,
+        limit: &Arc<Notify>,
+    ) -> io::Result<(Stream, Stream)> {
+        let (stdout, stderr) = process.pipes().ok_or_else(|| io::Error::other("there are no pipes"))?;
+        let stream = |pipe, name| {
+            let file = OutputFile::new(&self.output_dir, assignment.attempt, assignment.number, name);
+            Stream::new(pipe, file, self.output_cap, Arc::clone(limit))
+        };
+        Ok((stream(stdout, "stdout")?, stream(stderr, "stderr")?))
+    }
+
+    /// Waits until the leader has ended, by itself or by our doing.
+    async fn until_ended(
+        &self,
+        assignment: &Assignment,
+        process: &Process,
+        stop: &mut StopSignal,
+        limit: &Notify,
+    ) -> End {
+        let timeout = assignment.spec.timeout();
+        let limited = assignment.spec.on_output_limit == OnOutputLimit::Fail;
+        let end = tokio::select! {
+            biased;
+            () = process.exited() => return End::Itself,
+            why = stop.requested() => End::Stopped(why),
+            () = limit.notified(), if limited => End::OverLimit(self.output_cap),
+            () = tokio::time::sleep(timeout) => End::TimedOut(timeout),
+        };
+        if end != End::Stopped(Stop::Superseded) {
+            process.signal(Signal::TERM);
+            tokio::select! {
+                biased;
+                () = process.exited() => return end,
+                () = stop.superseded() => {}
+                () = tokio::time::sleep(self.kill_grace) => {}
+            }
+        }
+        process.signal(Signal::KILL);
+        process.exited().await;
+        end
+    }
+
+    fn outcome(
+        &self,
+        assignment: &Assignment,
+        end: End,
+        used: io::Result<ResUse>,
+        oom_before: u64,
+        streams: [&Captured; 2],
+    ) -> Outcome {
+        let spec = &assignment.spec;
+        let over = spec.on_output_limit == OnOutputLimit::Fail && streams.iter().any(|s| s.over_limit);
+        let end = if over && end == End::Itself { End::OverLimit(self.output_cap) } else { end };
+        let mut outcome = match used {
+            Ok(used) => {
+                let oom = !used.status.success() && self.oom.kills() > oom_before;
+                let outcome = verdict::of_command(end, used.status, &spec.program, oom);
+                Outcome { usage: Some(verdict::usage(&used)), ..outcome }
+            }
+            Err(error) => Outcome::failure(Cause::Signal, format!("its exit status cannot be read: {error}")),
+        };
+        for failure in streams.iter().filter_map(|stream| stream.failure.as_deref()) {
+            verdict::remark(&mut outcome, &format!("its output file is not whole: {failure}"));
+        }
+        outcome
+    }
+}
+
+/// Ends a command whose outputs cannot be read.
+async fn abandon(process: Process, start: Moment, error: &io::Error) -> Ending {
+    process.signal(Signal::KILL);
+    process.exited().await;
+    // Its status tells nothing: we killed it.
+    let _ = process.reap().await;
+    let outcome = Outcome::failure(Cause::SpawnFailed, format!("its outputs cannot be read: {error}"));
+    Ending { started: Some(start), ..Ending::unstarted(outcome) }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,248 @@
+//! Puts a worker together, lets it run, and takes it down again: the drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use distrack_proto::v1::DeregisterWorkerRequest;
+use distrack_proto::convert;
+use distrack_telemetry::{Metrics, Readiness};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+use crate::attach::{Attach, Coordinator, presentation};
+use crate::attachment::{Attached, Attachment};
+use crate::execute::Execute;
+use crate::held::{Counts, Held};
+use crate::identity::Identity;
+use crate::metrics::Instruments;
+use crate::oom::OomWatch;
+use crate::output_file::OutputDir;
+use crate::process::Spawner;
+use crate::report::{Delivery, Reporter};
+use crate::run::Runner;
+use crate::service::{self, SERVICE, Service};
+use crate::spool::Spool;
+use crate::stop::Stop;
+use crate::{ServeError, Settings};
+
+/// How long interrupted commands may take to be gone, beyond their grace.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last results may take to be delivered; the spool keeps the rest.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
+const DEREGISTERED_WITHIN: Duration = Duration::from_secs(3);
+const CALLS_END_WITHIN: Duration = Duration::from_secs(2);
+
+/// Runs a worker on `listener` until `shutdown`, then drains it.
+///
+/// It is ready while it is registered with a coordinator. It waits for coordinators for ever and never ends
+/// for want of one. On `shutdown` it takes no new work, lets commands run for `drain_timeout`, then stops
+/// the rest and reports them interrupted; results that nobody takes stay in the state directory.
+///
+/// # Errors
+/// When the settings cannot work, a directory cannot be used, or the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let worker = Worker::start(listener, settings, &metrics, readiness)?;
+    worker.run(shutdown).await
+}
+
+/// The parts of a running worker.
+struct Worker {
+    settings: Settings,
+    identity: Identity,
+    held: Arc<Held>,
+    attachment: Attachment,
+    draining: CancellationToken,
+    stop_loops: CancellationToken,
+    stop_server: CancellationToken,
+    spool: crate::spool::SpoolThread,
+    loops: JoinSet<()>,
+    server: JoinSet<Result<(), ServeError>>,
+}
+
+impl Worker {
+    fn start(
+        listener: TcpListener,
+        settings: Settings,
+        metrics: &Metrics,
+        readiness: Readiness,
+    ) -> Result<Self, ServeError> {
+        settings.check()?;
+        let coordinators: Vec<_> =
+            settings.coordinators.iter().map(|address| Coordinator::parse(address)).collect::<Result<_, _>>()?;
+        let bound = listener.local_addr().map_err(|error| ServeError::Server(error.into()))?;
+        let identity = Identity::open(&settings.state_dir)?;
+        let output_dir = OutputDir::open(&settings.output_dir)
+            .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
+        let instruments = Instruments::new(metrics);
+        let held = Arc::new(Held::new(settings.slots, instruments.clone()));
+        let attachment = Attachment::none();
+        let (items, inbox) = mpsc::unbounded_channel();
+        let spool_dir = identity.dir.join("spool");
+        let (spool, spool_thread, undelivered) =
+            Spool::open(&spool_dir, items.clone(), instruments.clone())
+                .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
+        held.restore(undelivered);
+
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let runner = Runner {
+            spawner: Spawner::new(cores * 2),
+            output_dir,
+            output_cap: settings.output_cap,
+            kill_grace: settings.kill_grace,
+            child_env: settings.child_env.clone(),
+            oom: OomWatch::open(),
+            instruments: instruments.clone(),
+        };
+        let execute = Arc::new(Execute {
+            runner,
+            held: Arc::clone(&held),
+            reporter: Reporter { items, spool: spool.clone() },
+            instruments: instruments.clone(),
+        });
+        let delivery = Delivery {
+            items: inbox,
+            attachment: attachment.clone(),
+            held: Arc::clone(&held),
+            spool: spool.clone(),
+            instruments,
+        };
+        let draining = CancellationToken::new();
+        let attach = Attach {
+            request: presentation(&settings, &identity),
+            coordinators,
+            advertise_host: settings.advertise_host.clone(),
+            bound,
+            held: Arc::clone(&held),
+            attachment: attachment.clone(),
+            draining: draining.clone(),
+        };
+        let (stop_loops, stop_server) = (CancellationToken::new(), CancellationToken::new());
+        let health = HealthReporter::new();
+        let mut loops = JoinSet::new();
+        loops.spawn(delivery.run(stop_loops.clone()));
+        loops.spawn(attach.run(stop_loops.clone()));
+        loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone()));
+        let mut server = JoinSet::new();
+        server.spawn(service::run(listener, Service { execute, spool }, health, stop_server.clone()));
+        info!(worker_id = %identity.worker, address = %bound, slots = settings.slots, "worker started");
+        Ok(Self {
+            settings,
+            identity,
+            held,
+            attachment,
+            draining,
+            stop_loops,
+            stop_server,
+            spool: spool_thread,
+            loops,
+            server,
+        })
+    }
+
+    async fn run(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let result = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            ended = self.server.join_next() => server_result(ended),
+        };
+        self.drain().await;
+        self.loops.shutdown().await;
+        self.stop_server.cancel();
+        // A peer that keeps a call open does not keep the worker.
+        let last = timeout(CALLS_END_WITHIN, self.server.join_next()).await.unwrap_or(None);
+        let spool = self.spool;
+        // It ends as soon as the disk lets it; a panic in it was logged there.
+        let _ = tokio::task::spawn_blocking(move || spool.close()).await;
+        info!(worker_id = %self.identity.worker, "worker stopped");
+        result.and(server_result(last))
+    }
+
+    /// Takes nothing new and ends what runs, then leaves.
+    async fn drain(&mut self) {
+        self.held.drain();
+        self.draining.cancel();
+        let running = self.held.counts().borrow().running;
+        info!(running, timeout = ?self.settings.drain_timeout, "draining");
+        if !self.settled(self.settings.drain_timeout, |counts| counts.running == 0).await {
+            let running = self.held.counts().borrow().running;
+            info!(running, "the drain timeout is over, commands are stopped");
+            self.held.stop_all(Stop::Interrupted);
+            let within = self.settings.kill_grace + GONE_WITHIN;
+            if !self.settled(within, |counts| counts.running == 0).await {
+                warn!("commands are left that cannot be stopped");
+            }
+        }
+        let delivered = self.settled(DELIVERED_WITHIN, |counts| counts.held == 0).await;
+        let attached = self.attachment.subscribe().borrow().clone();
+        self.stop_loops.cancel();
+        if !delivered {
+            // The session must not end before its results are known: they would be lost at once.
+            warn!("results are left in the state directory, to be delivered by the next start");
+        } else if let Some(attached) = attached {
+            deregister(attached).await;
+        }
+    }
+
+    async fn settled(&self, within: Duration, good: impl FnMut(&Counts) -> bool) -> bool {
+        let mut counts = self.held.counts();
+        let settled = counts.wait_for(good);
+        timeout(within, settled).await.is_ok()
+    }
+}
+
+fn server_result(
+    ended: Option<Result<Result<(), ServeError>, tokio::task::JoinError>>,
+) -> Result<(), ServeError> {
+    match ended {
+        None => Ok(()),
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(ServeError::Server(error.into())),
+    }
+}
+
+async fn deregister(mut attached: Attached) {
+    let session_id = convert::id_bytes(attached.registration.session.as_uuid());
+    let call = attached.client.deregister_worker(DeregisterWorkerRequest { session_id });
+    match timeout(DEREGISTERED_WITHIN, call).await {
+        Ok(Ok(_)) => info!(coordinator = attached.coordinator, "deregistered"),
+        Ok(Err(status)) => warn!(error = status.message(), "deregistering failed, the lease will end"),
+        Err(_) => warn!("deregistering got no answer, the lease will end"),
+    }
+}
+
+/// Tells whoever asks whether this worker can be given work.
+async fn tell(
+    mut attached: watch::Receiver<Option<Attached>>,
+    draining: CancellationToken,
+    readiness: Readiness,
+    health: HealthReporter,
+) {
+    loop {
+        let state = if draining.is_cancelled() {
+            Err("draining".to_owned())
+        } else if attached.borrow_and_update().is_some() {
+            Ok(())
+        } else {
+            Err("not registered with any coordinator".to_owned())
+        };
+        let status = if state.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        health.set_service_status(SERVICE, status).await;
+        health.set_service_status("", status).await;
+        readiness.set(state);
+        tokio::select! {
+            changed = attached.changed() => if changed.is_err() { return },
+            () = draining.cancelled(), if !draining.is_cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a worker is told at its start. Values only: nothing here reads the environment or a file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use distrack_core::QueueName;
+
+use crate::ServeError;
+
+/// Where a program is looked for when the environment names no `PATH`.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// How a worker is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What people call it; the host's name when `None`.
+    pub name: Option<String>,
+    /// The coordinators as `host:port`, in order of preference; at least one.
+    pub coordinators: Vec<String>,
+    /// The host to be dialled at; found out when `None`.
+    pub advertise_host: Option<String>,
+    /// How many attempts run at once; at least 1.
+    pub slots: u32,
+    /// The queues it serves; `None` for all.
+    pub queues: Option<Vec<QueueName>>,
+    /// What it has, for tasks that require it.
+    pub labels: BTreeMap<String, String>,
+    /// Where what commands print is kept.
+    pub output_dir: PathBuf,
+    /// Where its identity and undelivered results are kept; one live worker for each.
+    pub state_dir: PathBuf,
+    /// How long running commands may go on after it was told to stop.
+    pub drain_timeout: Duration,
+    /// How long a command may go on between SIGTERM and SIGKILL.
+    pub kill_grace: Duration,
+    /// How much of each stream goes to its file, in bytes.
+    pub output_cap: u64,
+    /// The clean environment that each command gets: `PATH`, `HOME`, `LANG`, `TZ`, `TMPDIR`.
+    pub child_env: BTreeMap<String, String>,
+    /// The version to report.
+    pub version: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        Self {
+            name: None,
+            coordinators: vec!["localhost:8080".to_owned()],
+            advertise_host: None,
+            // Commands mostly wait.
+            slots: u32::try_from(cores * 4).unwrap_or(u32::MAX),
+            queues: None,
+            labels: BTreeMap::new(),
+            output_dir: PathBuf::from("worker_output"),
+            state_dir: PathBuf::from("worker_state"),
+            drain_timeout: Duration::from_secs(30),
+            kill_grace: Duration::from_secs(5),
+            output_cap: 64 * 1024 * 1024,
+            child_env: [("PATH".to_owned(), DEFAULT_PATH.to_owned())].into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), ServeError> {
+        if self.slots == 0 {
+            return Err(ServeError::NoSlots);
+        }
+        if self.coordinators.is_empty() {
+            return Err(ServeError::NoCoordinator);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Keeps results on disk from the end of an attempt until a coordinator has acknowledged them, so that they
+//! outlive this process and any absence of coordinators.
+//!
+//! A thread of its own writes: results are handed on to delivery only once they are synced, many at a time.
+//! When the disk refuses, they are handed on all the same, and kept for when it takes them again.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use distrack_core::AttemptRef;
+use distrack_proto::{convert, v1};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{error, info, warn};
+
+use crate::clock::Moment;
+use crate::identity::boot_id;
+use crate::journal::{self, Journal};
+use crate::metrics::Instruments;
+use crate::outbox::Item;
+
+/// How many requests one sync serves.
+const BATCH: usize = 1024;
+/// How long a disk that refused is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A result that waits for its acknowledgement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Spooled {
+    /// Whose.
+    pub(crate) attempt: AttemptRef,
+    /// When it ended.
+    pub(crate) ended: Moment,
+    /// The result; how long ago it ended is filled in when it is sent.
+    pub(crate) finished: v1::Finished,
+}
+
+impl Spooled {
+    /// The result as it is reported, `ago` after its end.
+    pub(crate) fn report(&self, ago: Duration) -> v1::AttemptReport {
+        let finished = v1::Finished { ago_us: convert::micros(ago), ..self.finished.clone() };
+        v1::AttemptReport {
+            attempt: Some(self.attempt.into()),
+            event: Some(v1::attempt_report::Event::Finished(finished)),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Request {
+    Keep(Spooled),
+    Acknowledge(Vec<AttemptRef>),
+    Close,
+}
+
+/// The way to the spool. Its methods never wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    requests: mpsc::Sender<Request>,
+    healthy: Arc<AtomicBool>,
+}
+
+/// The spool's thread.
+#[derive(Debug)]
+pub(crate) struct SpoolThread {
+    spool: Spool,
+    thread: JoinHandle<()>,
+}
+
+impl Spool {
+    /// Opens the spool in `dir`. Results that are safe go to `deliver`, those of an earlier process first;
+    /// their attempts are told.
+    pub(crate) fn open(
+        dir: &Path,
+        deliver: UnboundedSender<Item>,
+        instruments: Instruments,
+    ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
+        let boot = boot_id();
+        let (journal, contents) = Journal::open(dir, &boot)?;
+        if contents.rubbish > 0 {
+            warn!(bytes = contents.rubbish, "the spool held bytes that are no record, they are skipped");
+        }
+        if !contents.results.is_empty() {
+            info!(results = contents.results.len(), "results of an earlier run are to be delivered");
+        }
+        let attempts = contents.results.iter().map(|spooled| spooled.attempt).collect();
+        let (requests, inbox) = mpsc::channel();
+        let spool = Self { requests, healthy: Arc::new(AtomicBool::new(true)) };
+        let keeper = Keeper {
+            journal,
+            boot,
+            unwritten: Vec::new(),
+            deliver,
+            healthy: Arc::clone(&spool.healthy),
+            instruments,
+        };
+        keeper.hand_on(contents.results);
+        let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || keeper.run(&inbox))?;
+        Ok((spool.clone(), SpoolThread { spool, thread }, attempts))
+    }
+
+    /// Keeps a result, then hands it on to delivery.
+    pub(crate) fn keep(&self, spooled: Spooled) {
+        self.request(Request::Keep(spooled));
+    }
+
+    /// Forgets results.
+    pub(crate) fn acknowledge(&self, attempts: Vec<AttemptRef>) {
+        self.request(Request::Acknowledge(attempts));
+    }
+
+    /// Whether results can be kept safe now.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    fn request(&self, request: Request) {
+        // The thread ends last of all; a result that comes later still is one of a crash.
+        let _ = self.requests.send(request);
+    }
+}
+
+impl SpoolThread {
+    /// Writes what is left and ends. Blocks.
+    pub(crate) fn close(self) {
+        self.spool.request(Request::Close);
+        if self.thread.join().is_err() {
+            error!("the spool's thread failed");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Keeper {
+    journal: Journal,
+    boot: String,
+    /// What the disk refused.
+    unwritten: Vec<(AttemptRef, Vec<u8>)>,
+    deliver: UnboundedSender<Item>,
+    healthy: Arc<AtomicBool>,
+    instruments: Instruments,
+}
+
+impl Keeper {
+    fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        let mut open = true;
+        while open {
+            let first = match self.next(inbox) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let (mut kept, mut acknowledged) = (Vec::new(), Vec::new());
+            for request in first.into_iter().chain(inbox.try_iter()).take(BATCH) {
+                match request {
+                    Request::Keep(spooled) => kept.push(spooled),
+                    Request::Acknowledge(attempts) => acknowledged.extend(attempts),
+                    Request::Close => open = false,
+                }
+            }
+            self.write(&kept, &acknowledged);
+            self.hand_on(kept);
+            self.tidy(!open);
+        }
+    }
+
+    fn next(&self, inbox: &mpsc::Receiver<Request>) -> Result<Request, RecvTimeoutError> {
+        if self.unwritten.is_empty() {
+            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            inbox.recv_timeout(RETRY_AFTER)
+        }
+    }
+
+    fn write(&mut self, kept: &[Spooled], acknowledged: &[AttemptRef]) {
+        self.unwritten.retain(|(attempt, _)| !acknowledged.contains(attempt));
+        self.unwritten.extend(kept.iter().map(|spooled| journal::record(spooled, &self.boot)));
+        let result = self.journal.append(&self.unwritten, acknowledged);
+        let was_healthy = self.healthy.swap(result.is_ok(), Ordering::Relaxed);
+        match result {
+            Ok(()) => {
+                self.unwritten.clear();
+                if !was_healthy {
+                    info!("the spool can be written again");
+                }
+            }
+            Err(error) if was_healthy => {
+                error!(%error, "the spool cannot be written, no new work is taken");
+            }
+            Err(_) => {}
+        }
+        let records = self.journal.len() + self.unwritten.len();
+        self.instruments.spooled.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    fn hand_on(&self, results: Vec<Spooled>) {
+        for spooled in results {
+            // Nobody delivers any more: the next process of this worker will.
+            let _ = self.deliver.send(Item::Finished(spooled));
+        }
+    }
+
+    fn tidy(&mut self, at_end: bool) {
+        if let Err(error) = self.journal.tidy(at_end) {
+            warn!(%error, "the spool cannot be made smaller");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! Registrations, heartbeats and moves: the worker stays known, and keeps what it holds.
+
+mod common;
+
+use std::time::Duration;
+
+use common::coordinator::Fake;
+use common::{Worker, assignment, settings, start, until};
+use distrack_proto::v1::Acceptance;
+use distrack_worker::{ServeError, Settings};
+use tempfile::TempDir;
+use tonic::Code;
+
+async fn pair() -> (TempDir, Fake, Worker) {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::start().await;
+    let worker = start(settings(&dir, &[&fake])).await;
+    worker.attached(&fake, 1).await;
+    (dir, fake, worker)
+}
+
+#[tokio::test]
+async fn a_worker_that_could_run_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::start().await;
+    let good = settings(&dir, &[&fake]);
+    let refusal = start(Settings { slots: 0, ..good.clone() }).await.served.await.unwrap().unwrap_err();
+    assert!(matches!(refusal, ServeError::NoSlots), "{refusal}");
+    let nobody = Settings { coordinators: Vec::new(), ..good.clone() };
+    assert!(matches!(start(nobody).await.served.await.unwrap(), Err(ServeError::NoCoordinator)));
+    let bad = Settings { coordinators: vec!["nowhere".to_owned()], ..good };
+    assert!(matches!(start(bad).await.served.await.unwrap(), Err(ServeError::Coordinator { .. })));
+}
+
+#[tokio::test]
+async fn a_second_worker_with_the_same_state_dir_is_refused_and_the_first_goes_on() {
+    let (_dir, fake, worker) = pair().await;
+    let refusal = start(worker.settings.clone()).await.served.await.unwrap().unwrap_err();
+    assert!(matches!(refusal, ServeError::StateDirInUse { .. }), "{refusal}");
+    let attempt = worker.run(&fake, "true").await;
+    fake.result(&attempt).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn heartbeats_say_how_busy_the_worker_is_and_wait_behind_no_report() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().reports_hang = true;
+    worker.run(&fake, "sleep 60").await;
+    worker.run(&fake, "true").await;
+    until("busy", || fake.state().heartbeats.last().is_some_and(|heartbeat| heartbeat.busy == 1)).await;
+    let before = fake.state().heartbeats.len();
+    until("more heartbeats", || fake.state().heartbeats.len() > before + 10).await;
+    assert_eq!(fake.state().registrations.len(), 1);
+    fake.state().reports_hang = false;
+    worker.served.abort();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_not_known_any_more_registers_anew_with_what_it_holds() {
+    let (_dir, fake, worker) = pair().await;
+    let attempt = worker.run(&fake, "sleep 60").await;
+    for (nth, code) in [(2, Code::NotFound), (3, Code::FailedPrecondition)] {
+        fake.state().heartbeat_error = Some(code);
+        worker.attached(&fake, nth).await;
+        assert_eq!(fake.state().registrations[nth - 1].held, [attempt.clone()]);
+    }
+    // The instance is the same, and so is the session.
+    let state = fake.state();
+    assert_eq!(state.registrations[0].instance_id, state.registrations[2].instance_id);
+    drop(state);
+    worker.served.abort();
+}
+
+#[tokio::test]
+async fn what_a_registration_says_to_kill_is_gone_at_once_and_never_reported() {
+    let (_dir, fake, worker) = pair().await;
+    let attempt = worker.run(&fake, "trap '' TERM; while :; do sleep 0.05; done").await;
+    until("started", || fake.state().started.contains(&attempt)).await;
+    {
+        let mut state = fake.state();
+        state.kill.push(attempt.clone());
+        state.heartbeat_error = Some(Code::NotFound);
+    }
+    until("killed", || worker.shows(r#"distrack_worker_slots{state="used"} 0"#)).await;
+    until("counted", || worker.shows(r#"distrack_attempts_total{outcome="worker_lost"} 1"#)).await;
+    assert!(fake.find(&attempt).is_none());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn when_its_coordinator_dies_the_worker_moves_on_and_its_attempts_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, second) = (Fake::start().await, Fake::start().await);
+    let worker = start(settings(&dir, &[&first, &second])).await;
+    worker.attached(&first, 1).await;
+    let go = dir.path().join("go");
+    let line = format!("while [ ! -e {} ]; do sleep 0.02; done; echo survived", go.display());
+    let attempt = worker.run(&first, &line).await;
+    first.die().await;
+    worker.attached(&second, 1).await;
+    assert_eq!(second.state().registrations[0].held, [attempt.clone()]);
+    std::fs::write(go, "").unwrap();
+    assert_eq!(second.result(&attempt).await.stdout.unwrap().head.as_ref(), b"survived\n");
+    assert_eq!(worker.dispatch(&second, vec![assignment("true")]).await.unwrap(), [Acceptance::Accepted]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_its_first_coordinator_and_is_not_ready_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nobody = Fake::start().await;
+    nobody.die().await;
+    let worker = start(settings(&dir, &[&nobody])).await;
+    until("it says so", || worker.readiness.get().is_err_and(|reason| reason.contains("registered"))).await;
+    let listener = tokio::net::TcpListener::bind(nobody.address).await.unwrap();
+    let fake = Fake::on(listener);
+    worker.attached(&fake, 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn results_wait_for_a_coordinator_that_takes_them_and_hold_no_slot_meanwhile() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().report_error = Some(Code::Unavailable);
+    let attempt = worker.run(&fake, "true").await;
+    until("tried", || fake.state().report_calls >= 2).await;
+    assert!(worker.shows(r#"distrack_worker_slots{state="used"} 0"#));
+    assert!(worker.shows("distrack_spool_records 1"));
+    fake.state().report_error = None;
+    fake.result(&attempt).await;
+    until("forgotten", || worker.shows("distrack_spool_records 0")).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_for_good_does_not_hold_up_the_others() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().report_error = Some(Code::InvalidArgument);
+    worker.run(&fake, "true").await;
+    until("given up", || worker.shows("distrack_spool_records 0") && fake.state().report_calls > 0).await;
+    fake.state().report_error = None;
+    let next = worker.run(&fake, "true").await;
+    fake.result(&next).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_survives_a_crash_of_the_worker_and_is_delivered_by_the_next() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().report_error = Some(Code::Unavailable);
+    let attempt = worker.run(&fake, "echo precious").await;
+    until("kept", || worker.shows("distrack_spool_records 1") && fake.state().report_calls > 0).await;
+    let settings = worker.settings.clone();
+    worker.served.abort();
+    assert!(worker.served.await.unwrap_err().is_cancelled());
+
+    let second = start(settings).await;
+    second.attached(&fake, 2).await;
+    assert_eq!(fake.state().registrations[1].held, [attempt.clone()]);
+    {
+        let state = fake.state();
+        assert_eq!(state.registrations[0].worker_id, state.registrations[1].worker_id);
+        assert_ne!(state.registrations[0].instance_id, state.registrations[1].instance_id);
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    fake.state().report_error = None;
+    let finished = fake.result(&attempt).await;
+    assert_eq!(finished.stdout.unwrap().head.as_ref(), b"precious\n");
+    assert!(finished.ago_us >= 20_000, "it ended before it was delivered: {}", finished.ago_us);
+    second.stop().await;
+}

@@ -1,0 +1,138 @@
+//! A coordinator of the tests' own making, and a worker that talks to it.
+
+#![expect(dead_code, reason = "each test file uses its part")]
+
+pub mod coordinator;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use distrack_proto::v1::worker_service_client::WorkerServiceClient;
+use distrack_proto::v1::{self, Acceptance, DispatchRequest};
+use distrack_proto::{MAX_MESSAGE, convert};
+use distrack_telemetry::{Metrics, Readiness};
+use distrack_worker::{ServeError, Settings};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+use coordinator::Fake;
+
+/// A worker that runs, with directories of its own.
+pub struct Worker {
+    pub address: SocketAddr,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    pub shutdown: CancellationToken,
+    pub served: JoinHandle<Result<(), ServeError>>,
+    pub settings: Settings,
+}
+
+/// Settings for a worker in `dir` that attaches to `coordinators`.
+pub fn settings(dir: &TempDir, coordinators: &[&Fake]) -> Settings {
+    Settings {
+        name: Some("test".to_owned()),
+        coordinators: coordinators.iter().map(|fake| fake.address.to_string()).collect(),
+        slots: 4,
+        output_dir: dir.path().join("output"),
+        state_dir: dir.path().join("state"),
+        drain_timeout: Duration::from_millis(300),
+        kill_grace: Duration::from_millis(300),
+        ..Settings::default()
+    }
+}
+
+/// Starts a worker.
+pub async fn start(settings: Settings) -> Worker {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (metrics, readiness) = (Metrics::new("worker"), Readiness::waiting("starting"));
+    let shutdown = CancellationToken::new();
+    let serve = distrack_worker::serve(
+        listener,
+        settings.clone(),
+        metrics.clone(),
+        readiness.clone(),
+        shutdown.clone(),
+    );
+    let served = tokio::spawn(serve);
+    Worker { address, metrics, readiness, shutdown, served, settings }
+}
+
+impl Worker {
+    /// Waits until it is registered with `fake` for the n-th time, and knows it.
+    pub async fn attached(&self, fake: &Fake, times: usize) {
+        until("registered", || fake.state().registrations.len() >= times).await;
+        until("heartbeats", || {
+            let state = fake.state();
+            state.heartbeats.last().is_some_and(|heartbeat| heartbeat.attach == state.attach)
+        })
+        .await;
+        assert_eq!(self.readiness.get(), Ok(()));
+    }
+
+    /// A way to call it.
+    pub async fn client(&self) -> WorkerServiceClient<Channel> {
+        let client = WorkerServiceClient::connect(format!("http://{}", self.address)).await.unwrap();
+        client.max_encoding_message_size(2 * MAX_MESSAGE)
+    }
+
+    /// Hands over assignments under the registration that `fake` gave last.
+    pub async fn dispatch(
+        &self,
+        fake: &Fake,
+        assignments: Vec<v1::Assignment>,
+    ) -> Result<Vec<Acceptance>, Status> {
+        let (session_id, attach) = fake.registration();
+        let request = DispatchRequest { session_id, attach, assignments };
+        let answer = self.client().await.dispatch(request).await?.into_inner();
+        Ok(answer.acceptances().collect())
+    }
+
+    /// Hands over one command and expects it to be taken.
+    pub async fn run(&self, fake: &Fake, line: &str) -> v1::AttemptRef {
+        let assignment = assignment(line);
+        let attempt = assignment.attempt.clone().unwrap();
+        assert_eq!(self.dispatch(fake, vec![assignment]).await.unwrap(), [Acceptance::Accepted]);
+        attempt
+    }
+
+    /// Whether the metrics have this line.
+    pub fn shows(&self, line: &str) -> bool {
+        self.metrics.render().lines().any(|shown| shown == line)
+    }
+
+    /// Drains and waits for the end.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(Duration::from_secs(20), self.served).await.unwrap().unwrap().unwrap();
+    }
+}
+
+/// An assignment of a new task.
+pub fn assignment(line: &str) -> v1::Assignment {
+    v1::Assignment {
+        attempt: Some(v1::AttemptRef { task_id: convert::id_bytes(Uuid::now_v7()), epoch: 1 }),
+        number: 1,
+        queue: "default".to_owned(),
+        command: Some(v1::Command {
+            program: Some(v1::command::Program::Line(line.to_owned())),
+            timeout_ms: 60_000,
+            ..v1::Command::default()
+        }),
+        trace: None,
+    }
+}
+
+/// Waits until something has come about.
+pub async fn until(what: &str, good: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(15);
+    while !good() {
+        assert!(Instant::now() < limit, "not within 15 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
