@@ -11,7 +11,7 @@ mod exits;
 mod roles;
 mod settings;
 mod shutdown;
-
+mod wiring;
 
 use std::process::ExitCode;
 

@@ -86,11 +86,10 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         return Ok(value);
     }
     // What is no JSON is said first, whichever field comes before the place.
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
-        return Err(malformed(&error));
-    }
+    let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
     // Keeping track of the path costs time, so only a body at fault is read with it.
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let mut reader = serde_json::Deserializer::from_str(text);
     let error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Ok(Object(value)) => return Ok(value),
         Err(error) => error,
@@ -107,7 +106,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
+fn malformed(error: &dyn std::error::Error) -> Problem {
     Problem::new(Code::MalformedJson, error.to_string())
 }
 

@@ -4,11 +4,13 @@
 //! An idle intake commits at once; a busy one fills its groups by itself, without a timer. What nobody waits
 //! for any more when its turn comes is not stored.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::NewTask;
 use distrack_store::{Store, StoreError, Submission, SubmitMode, Submitted};
+use futures::FutureExt;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -68,10 +70,10 @@ impl Intake {
         let permit = Arc::clone(&self.singles).try_acquire_owned().map_err(|_| full())?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { submission, answer, place: self.place(permit) };
-        self.sender.send(waiting).map_err(|_| stopped())?;
+        self.sender.send(waiting).map_err(|_| broken())?;
         // A row may have to wait for the group before its own.
         match tokio::time::timeout(self.committer.limit * 2, answered).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),
+            Ok(answer) => answer.unwrap_or_else(|_| Err(broken())),
             Err(_) => Err(unknown()),
         }
     }
@@ -81,7 +83,7 @@ impl Intake {
         let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let turn = Arc::clone(&self.batches).acquire_many_owned(rows);
         let permit = tokio::time::timeout(self.committer.limit, turn).await;
-        let place = self.place(permit.map_err(|_| full())?.map_err(|_| stopped())?);
+        let place = self.place(permit.map_err(|_| full())?.map_err(|_| broken())?);
         let committer = self.committer.clone();
         // In a task of its own: the place is held until the commit, whether or not the client stays.
         let commit = tokio::spawn(async move {
@@ -89,7 +91,7 @@ impl Intake {
             drop(place);
             stored.map(|stored| batch.into_iter().map(|one| one.task).zip(stored).collect())
         });
-        commit.await.map_err(|_| stopped())?.map_err(|failure| failure.said())
+        commit.await.map_err(|_| broken())?.map_err(|failure| failure.said())
     }
 
     fn place(&self, permit: OwnedSemaphorePermit) -> Place {
@@ -135,7 +137,10 @@ impl Committer {
         let mut queued = Vec::with_capacity(GROUP);
         while receiver.recv_many(&mut queued, GROUP).await > 0 {
             let group = queued.drain(..).filter(|waiting| !waiting.answer.is_closed());
-            self.flush(group.collect()).await;
+            // A panic in the store costs its group an answer, not everybody the intake.
+            if AssertUnwindSafe(self.flush(group.collect())).catch_unwind().await.is_err() {
+                tracing::error!("a commit panicked");
+            }
         }
     }
 
@@ -184,8 +189,8 @@ fn full() -> Problem {
     Problem::new(Code::IntakeFull, "nothing was stored; try again later")
 }
 
-fn stopped() -> Problem {
-    Problem::unavailable("the scheduler is shutting down")
+fn broken() -> Problem {
+    Problem::new(Code::Internal, "the scheduler's log says more")
 }
 
 fn unknown() -> Problem {

@@ -15,7 +15,6 @@ use crate::routes::{batch, change, fleet, list, output, read, submit};
         title = "distrack",
         description = "Runs shell commands at a given time, on a fleet, and shows what happened to each of them.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-        contact(),
     ),
     tags(
         (name = "tasks", description = "Schedule commands and see what became of them."),

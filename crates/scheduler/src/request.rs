@@ -85,7 +85,6 @@ pub(crate) struct TaskRequest {
 /// Bounds of the wait between attempts, which doubles from one to the next and is drawn at random below its bound.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Backoff)]
 pub(crate) struct BackoffRequest {
     /// The bound of the first wait; 1 second unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

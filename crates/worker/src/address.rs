@@ -27,8 +27,11 @@ pub(crate) async fn advertised(host: Option<&str>, bound: SocketAddr, coordinato
 /// The address from which packets to `target` leave. Connecting a UDP socket sends nothing.
 async fn source_towards(target: &str) -> Option<IpAddr> {
     for target in tokio::net::lookup_host(target).await.ok()? {
-        let any: IpAddr =
-            if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+        let any: IpAddr = if target.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            std::net::Ipv6Addr::UNSPECIFIED.into()
+        };
         let Ok(socket) = UdpSocket::bind((any, 0)).await else { continue };
         if socket.connect(target).await.is_err() {
             continue;

@@ -23,10 +23,7 @@ pub(crate) fn spawn_error(error: io::Error, launch: &Launch) -> SpawnError {
         Errno::NOEXEC => {
             for_good(format!("`{}` is not a program that this machine can run (ENOEXEC)", name(launch)))
         }
-        _ => SpawnError::Failed {
-            error: format!("the command cannot be started: {error}"),
-            for_good: false,
-        },
+        _ => SpawnError::Failed { error: format!("the command cannot be started: {error}"), for_good: false },
     }
 }
 
@@ -34,7 +31,8 @@ pub(crate) fn spawn_error(error: io::Error, launch: &Launch) -> SpawnError {
 pub(crate) fn not_found(program: &str, launch: &Launch) -> SpawnError {
     let path = launch.env.get("PATH").map_or("(not set)", String::as_str);
     for_good(
-        directory_fault(launch).unwrap_or_else(|| format!("program `{program}` not found in PATH={path} (ENOENT)")),
+        directory_fault(launch)
+            .unwrap_or_else(|| format!("program `{program}` not found in PATH={path} (ENOENT)")),
     )
 }
 
@@ -61,7 +59,9 @@ fn directory_fault(launch: &Launch) -> Option<String> {
     let shown = cwd.display();
     match cwd.metadata() {
         Err(error) => Some(format!("working directory `{shown}` cannot be used: {error}")),
-        Ok(meta) if !meta.is_dir() => Some(format!("working directory `{shown}` is not a directory (ENOTDIR)")),
+        Ok(meta) if !meta.is_dir() => {
+            Some(format!("working directory `{shown}` is not a directory (ENOTDIR)"))
+        }
         Ok(_) => rustix::fs::access(cwd, rustix::fs::Access::EXEC_OK)
             .is_err()
             .then(|| format!("working directory `{shown}` may not be entered (EACCES)")),

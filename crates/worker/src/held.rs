@@ -121,7 +121,8 @@ impl Held {
             };
             self.instruments.refused(reason, assignments.len());
         })?;
-        let mut accepted = Accepted { acceptances: Vec::with_capacity(assignments.len()), starts: Vec::new() };
+        let mut accepted =
+            Accepted { acceptances: Vec::with_capacity(assignments.len()), starts: Vec::new() };
         for assignment in assignments {
             let attempt = assignment.attempt;
             let acceptance = match state.known(attempt) {

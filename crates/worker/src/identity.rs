@@ -72,10 +72,9 @@ fn lock(dir: &Path) -> Result<File, ServeError> {
 
 fn worker_id(path: &Path) -> io::Result<WorkerId> {
     match fs::read_to_string(path) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "holds no UUID; remove it to start anew")),
+        Ok(text) => text.trim().parse().map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "holds no UUID; remove it to start anew")
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = WorkerId::new();
             let draft = path.with_extension("new");

@@ -64,7 +64,12 @@ enum Writer {
 
 impl Stream {
     /// The stream behind `pipe`. `limit` is told when more than `cap` bytes have come.
-    pub(crate) fn new(pipe: OwnedFd, file: OutputFile, cap: u64, limit: Arc<Notify>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        pipe: OwnedFd,
+        file: OutputFile,
+        cap: u64,
+        limit: Arc<Notify>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             pipe: Receiver::from_owned_fd(pipe)?,
             kept: Kept::default(),

@@ -134,7 +134,8 @@ impl Process {
         }
         // No pidfd (an old kernel, no descriptor left): a thread waits instead.
         let group = self.group;
-        let wait = move || waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop);
+        let wait =
+            move || waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop);
         let _ = tokio::task::spawn_blocking(wait).await;
     }
 

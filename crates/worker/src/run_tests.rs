@@ -251,7 +251,11 @@ async fn a_directory_that_cannot_be_written_stops_no_command() {
         runner.output_dir = OutputDir::open(std::path::Path::new("/proc/self")).unwrap();
     });
     let failed = failed.await;
-    assert!(failed.error().starts_with("exited with code 4; its output file is not whole"), "{}", failed.error());
+    assert!(
+        failed.error().starts_with("exited with code 4; its output file is not whole"),
+        "{}",
+        failed.error()
+    );
 }
 
 #[tokio::test]
@@ -271,9 +275,14 @@ async fn a_file_that_is_there_is_never_opened_nor_a_link_followed() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_named_and_final() {
-    let no_dir = Assignment { spec: TaskSpec { cwd: Some("/no/dir".to_owned()), ..assignment("true").spec }, ..assignment("") };
-    let file_as_dir =
-        Assignment { spec: TaskSpec { cwd: Some("/etc/passwd".to_owned()), ..assignment("true").spec }, ..assignment("") };
+    let no_dir = Assignment {
+        spec: TaskSpec { cwd: Some("/no/dir".to_owned()), ..assignment("true").spec },
+        ..assignment("")
+    };
+    let file_as_dir = Assignment {
+        spec: TaskSpec { cwd: Some("/etc/passwd".to_owned()), ..assignment("true").spec },
+        ..assignment("")
+    };
     let long = "x".repeat(200_000);
     for (assignment, needle) in [
         (program(&["no-such-program"]), "program `no-such-program` not found in PATH=/usr/bin:/bin (ENOENT)"),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use distrack_proto::v1::DeregisterWorkerRequest;
 use distrack_proto::convert;
+use distrack_proto::v1::DeregisterWorkerRequest;
 use distrack_telemetry::{Metrics, Readiness};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -79,8 +79,11 @@ impl Worker {
         readiness: Readiness,
     ) -> Result<Self, ServeError> {
         settings.check()?;
-        let coordinators: Vec<_> =
-            settings.coordinators.iter().map(|address| Coordinator::parse(address)).collect::<Result<_, _>>()?;
+        let coordinators: Vec<_> = settings
+            .coordinators
+            .iter()
+            .map(|address| Coordinator::parse(address))
+            .collect::<Result<_, _>>()?;
         let bound = listener.local_addr().map_err(|error| ServeError::Server(error.into()))?;
         let identity = Identity::open(&settings.state_dir)?;
         let output_dir = OutputDir::open(&settings.output_dir)
@@ -90,9 +93,8 @@ impl Worker {
         let attachment = Attachment::none();
         let (items, inbox) = mpsc::unbounded_channel();
         let spool_dir = identity.dir.join("spool");
-        let (spool, spool_thread, undelivered) =
-            Spool::open(&spool_dir, items.clone(), instruments.clone())
-                .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
+        let (spool, spool_thread, undelivered) = Spool::open(&spool_dir, items.clone(), instruments.clone())
+            .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
         held.restore(undelivered);
 
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());

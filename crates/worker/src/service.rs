@@ -87,7 +87,10 @@ impl Service {
 
 #[tonic::async_trait]
 impl WorkerService for Service {
-    async fn dispatch(&self, request: Request<DispatchRequest>) -> Result<Response<DispatchResponse>, Status> {
+    async fn dispatch(
+        &self,
+        request: Request<DispatchRequest>,
+    ) -> Result<Response<DispatchResponse>, Status> {
         let read = self.read(request.into_inner());
         let (registration, assignments) =
             read.inspect_err(|_| self.execute.instruments.refused(Refused::Invalid, 1))?;

@@ -99,7 +99,8 @@ impl Spool {
             instruments,
         };
         keeper.hand_on(contents.results);
-        let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || keeper.run(&inbox))?;
+        let thread =
+            std::thread::Builder::new().name("spool".to_owned()).spawn(move || keeper.run(&inbox))?;
         Ok((spool.clone(), SpoolThread { spool, thread }, attempts))
     }
 

@@ -128,7 +128,8 @@ fn a_spool_that_is_mostly_acknowledged_is_written_anew_and_keeps_the_rest() {
     let (mut journal, _) = Journal::open(dir.path(), "boot").unwrap();
     let big = || {
         let mut big = spooled();
-        let stream = v1::StreamOutput { head: vec![b'x'; 65536].into(), bytes: 65536, ..v1::StreamOutput::default() };
+        let stream =
+            v1::StreamOutput { head: vec![b'x'; 65536].into(), bytes: 65536, ..v1::StreamOutput::default() };
         big.finished.stdout = Some(stream.clone());
         big.finished.stderr = Some(stream);
         big

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use distrack_core::{Executor, OnOutputLimit, Program, QueueName, TaskId, TaskSpec, TraceContext};
 use distrack_core::AttemptRef;
+use distrack_core::{Executor, OnOutputLimit, Program, QueueName, TaskId, TaskSpec, TraceContext};
 use distrack_proto::v1;
 use distrack_telemetry::Metrics;
 

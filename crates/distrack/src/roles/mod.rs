@@ -1,9 +1,53 @@
-//! tmp
+//! What each role does, from its settings to its end.
+
+pub(crate) mod coordinator;
 pub(crate) mod health;
-pub(crate) async fn run(plan: crate::cli::Plan) -> u8 {
+pub(crate) mod migrate;
+mod parts;
+pub(crate) mod scheduler;
+pub(crate) mod up;
+pub(crate) mod worker;
+
+use std::future::Future;
+
+use distrack_telemetry::logs;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Plan;
+use crate::settings::shared::Logs;
+use crate::{client, exits, shutdown};
+
+/// Carries out a plan; returns the exit code.
+pub(crate) async fn run(plan: Plan) -> u8 {
     match plan {
-        crate::cli::Plan::Health(health) => health.run().await,
-        crate::cli::Plan::Client(client) => crate::client::run(client).await,
-        _ => 1,
+        Plan::Up(settings, logs) => service(logs, |stop| up::run(settings, stop)).await,
+        Plan::Scheduler(settings, logs) => service(logs, |stop| scheduler::run(settings, stop)).await,
+        Plan::Coordinator(settings, logs) => service(logs, |stop| coordinator::run(settings, stop)).await,
+        Plan::Worker(settings, logs) => service(logs, |stop| worker::run(settings, stop)).await,
+        Plan::Migrate(settings, logs) => {
+            logs::init(logs.format, &logs.filter);
+            migrate::run(settings).await.unwrap_or_else(|error| failed(&error))
+        }
+        Plan::Health(health) => health.run().await,
+        Plan::Client(client) => client::run(client).await,
     }
+}
+
+async fn service<F>(logs: Logs, run: impl FnOnce(CancellationToken) -> F) -> u8
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    logs::init(logs.format, &logs.filter);
+    let stop = match shutdown::token() {
+        Ok(stop) => stop,
+        Err(error) => return failed(&error.into()),
+    };
+    // On the heap, since a service's future is large.
+    Box::pin(run(stop)).await.map_or_else(|error| failed(&error), |()| exits::OK)
+}
+
+/// Said as people read it; logs may be JSON.
+fn failed(error: &anyhow::Error) -> u8 {
+    eprintln!("distrack: {error:#}");
+    exits::FAILED
 }

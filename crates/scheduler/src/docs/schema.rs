@@ -17,7 +17,7 @@ pub(super) fn name_of(schema: &Value) -> String {
     let names = match &schema["type"] {
         Value::Array(types) => join(types.iter().filter_map(Value::as_str).map(|name| one(name, schema))),
         Value::String(name) => one(name, schema),
-        _ => "any".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "any".to_owned(),
     };
     match schema["format"].as_str() {
         Some(format) if !matches!(format, "int32" | "int64" | "double") => {
@@ -75,6 +75,10 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn text(schema: &Value) -> &str {
+    schema["description"].as_str().unwrap_or_default()
+}
+
 /// A row for a field or a parameter.
 pub(super) fn row(name: &str, place: &str, required: bool, schema: &Value, description: &str) -> String {
     let mark = if required { " <b>required</b>" } else { "" };
@@ -85,7 +89,7 @@ pub(super) fn row(name: &str, place: &str, required: bool, schema: &Value, descr
         "<tr><td><code>{}</code>{mark}{place}<td>{}<td>{}{}</tr>",
         escape(name),
         name_of(schema),
-        line(text),
+        line(description),
         limits_of(schema)
     )
 }

@@ -26,13 +26,10 @@ pub(crate) struct AttemptResource {
     /// The name of its worker.
     worker: Option<String>,
     /// When it was claimed.
-    #[schema(inline)]
     picked_at: Option<Stamp>,
     /// When its command started.
-    #[schema(inline)]
     started_at: Option<Stamp>,
     /// When it ended; null while it is held.
-    #[schema(inline)]
     finished_at: Option<Stamp>,
     /// Whether it ended with success; null while it is held.
     succeeded: Option<bool>,

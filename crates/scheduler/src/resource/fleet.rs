@@ -48,13 +48,10 @@ pub(crate) struct WorkerResource {
     /// What it has.
     labels: BTreeMap<String, String>,
     /// When the session began.
-    #[schema(inline)]
     registered_at: Stamp,
     /// The last heartbeat.
-    #[schema(inline)]
     last_heartbeat_at: Stamp,
     /// When the session is lost unless another heartbeat comes.
-    #[schema(inline)]
     lease_expires_at: Stamp,
     /// Other open sessions that advertise the same address, which is a mistake in the fleet's settings.
     same_address: u32,

@@ -1,6 +1,7 @@
 //! Schemas of core's closed sets, which do not know of OpenAPI.
 
 use distrack_core::{Cause, TaskState};
+use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> ObjectBuilder {
@@ -14,8 +15,10 @@ pub(crate) fn state() -> Object {
 
 /// Causes of a failure, or null.
 pub(crate) fn cause() -> Object {
-    one_of(Cause::ALL.map(Cause::as_str))
+    let causes = Cause::ALL.into_iter().map(|cause| Value::from(cause.as_str()));
+    ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(causes.chain([Value::Null])))
         .description(Some("Why the last attempt did not succeed."))
         .build()
 }

@@ -70,37 +70,26 @@ pub(crate) struct TaskResource {
     /// The trace of its submission.
     trace_id: String,
     /// When it was accepted.
-    #[schema(inline)]
     created_at: Stamp,
     /// When it was asked to run; it never starts before.
-    #[schema(inline)]
     scheduled_at: Stamp,
     /// When it may be claimed next: later than `scheduled_at` for a retry.
-    #[schema(inline)]
     due_at: Stamp,
     /// The latest instant at which it may start.
-    #[schema(inline)]
     expires_at: Option<Stamp>,
     /// When the current or last attempt was claimed.
-    #[schema(inline)]
     picked_at: Option<Stamp>,
     /// When its command started.
-    #[schema(inline)]
     started_at: Option<Stamp>,
     /// When the task completed.
-    #[schema(inline)]
     completed_at: Option<Stamp>,
     /// When the task failed for good.
-    #[schema(inline)]
     failed_at: Option<Stamp>,
     /// When the task was cancelled.
-    #[schema(inline)]
     cancelled_at: Option<Stamp>,
     /// When the task expired.
-    #[schema(inline)]
     expired_at: Option<Stamp>,
     /// When a user asked to stop the attempt that a worker holds.
-    #[schema(inline)]
     cancel_requested_at: Option<Stamp>,
     /// What the last attempt used.
     usage: Option<UsageResource>,
@@ -113,6 +102,7 @@ pub(crate) struct TaskResource {
 
 /// Bounds of the wait between attempts, in seconds.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Backoff)]
 pub(crate) struct BackoffResource {
     /// The bound of the first wait.
     #[schema(value_type = f64)]

@@ -1,5 +1,7 @@
 //! The HTTP API over a real socket, with a store in memory behind it.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 mod bad_input;
 mod batch;
 mod fuzz;

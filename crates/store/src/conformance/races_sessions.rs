@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use distrack_core::{InstanceId, Outcome, TaskState};
 
-use super::fixtures::{Db, LONG, SHORT, all_at_once, echo, eventually, finished, get, report, submit_all};
+use super::fixtures::{
+    Db, LONG, PATIENCE, SHORT, all_at_once, echo, eventually, finished, get, report, submit_all,
+};
 use super::fleet::{Worker, stranger};
-use crate::{Receipt, Registration, StoreError, Swept, WorkerState};
+use crate::{Receipt, Registered, Registration, StoreError, Swept, WorkerState};
 
 /// Waits until the leases of these workers have run out, without sweeping.
 async fn run_out(workers: &[&Worker]) {
@@ -118,12 +120,25 @@ pub async fn a_registration_and_a_sweep_leave_the_worker_a_live_session(store: D
     }
 }
 
+/// Registers as a worker does: a store that asks to try again is asked again.
+async fn settled(store: &Db, registration: Registration) -> Result<Registered, StoreError> {
+    let trying = async {
+        loop {
+            match store.register(registration.clone()).await {
+                Err(error) if error.is_retryable() => tokio::task::yield_now().await,
+                answer => return answer,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, trying).await.expect("a registration is settled in time")
+}
+
 pub async fn one_registration_sent_by_many_at_once_opens_one_session(store: Db) {
     for _ in 0..5 {
         let registration = stranger();
         let steps = (0..6).map(|_| {
             let (store, registration) = (Arc::clone(&store), registration.clone());
-            async move { store.register(registration).await.expect("a worker registers") }
+            async move { settled(&store, registration).await.expect("a worker registers") }
         });
         let registered = all_at_once(steps).await;
         let sessions: HashSet<_> = registered.iter().map(|registered| registered.session).collect();
@@ -139,7 +154,7 @@ pub async fn of_two_hosts_with_one_worker_id_one_is_refused(store: Db) {
         let second = Registration { instance: InstanceId::new(), host: "host-2".to_owned(), ..first.clone() };
         let steps = [first, second].map(|registration| {
             let store = Arc::clone(&store);
-            async move { store.register(registration).await }
+            async move { settled(&store, registration).await }
         });
         let answers = all_at_once(steps).await;
         let opened = answers.iter().filter(|answer| answer.is_ok()).count();

@@ -1,11 +1,9 @@
 //! Registrations, heartbeats and moves: the worker stays known, and keeps what it holds.
 
-mod common;
-
 use std::time::Duration;
 
-use common::coordinator::Fake;
-use common::{Worker, assignment, settings, start, until};
+use crate::common::{Worker, assignment, settings, start, until};
+use crate::coordinator::Fake;
 use distrack_proto::v1::Acceptance;
 use distrack_worker::{ServeError, Settings};
 use tempfile::TempDir;
@@ -13,7 +11,7 @@ use tonic::Code;
 
 async fn pair() -> (TempDir, Fake, Worker) {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let worker = start(settings(&dir, &[&fake])).await;
     worker.attached(&fake, 1).await;
     (dir, fake, worker)
@@ -22,7 +20,7 @@ async fn pair() -> (TempDir, Fake, Worker) {
 #[tokio::test]
 async fn a_worker_that_could_run_nothing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let good = settings(&dir, &[&fake]);
     let refusal = start(Settings { slots: 0, ..good.clone() }).await.served.await.unwrap().unwrap_err();
     assert!(matches!(refusal, ServeError::NoSlots), "{refusal}");
@@ -91,13 +89,13 @@ async fn what_a_registration_says_to_kill_is_gone_at_once_and_never_reported() {
 #[tokio::test]
 async fn when_its_coordinator_dies_the_worker_moves_on_and_its_attempts_survive() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut first, second) = (Fake::start().await, Fake::start().await);
+    let (mut first, second) = (Fake::start(), Fake::start());
     let worker = start(settings(&dir, &[&first, &second])).await;
     worker.attached(&first, 1).await;
     let go = dir.path().join("go");
     let line = format!("while [ ! -e {} ]; do sleep 0.02; done; echo survived", go.display());
     let attempt = worker.run(&first, &line).await;
-    first.die().await;
+    first.die();
     worker.attached(&second, 1).await;
     assert_eq!(second.state().registrations[0].held, [attempt.clone()]);
     std::fs::write(go, "").unwrap();
@@ -109,12 +107,11 @@ async fn when_its_coordinator_dies_the_worker_moves_on_and_its_attempts_survive(
 #[tokio::test]
 async fn a_worker_waits_for_its_first_coordinator_and_is_not_ready_before() {
     let dir = tempfile::tempdir().unwrap();
-    let mut nobody = Fake::start().await;
-    nobody.die().await;
+    let mut nobody = Fake::start();
+    nobody.die();
     let worker = start(settings(&dir, &[&nobody])).await;
     until("it says so", || worker.readiness.get().is_err_and(|reason| reason.contains("registered"))).await;
-    let listener = tokio::net::TcpListener::bind(nobody.address).await.unwrap();
-    let fake = Fake::on(listener);
+    let fake = Fake::on(std::net::TcpListener::bind(nobody.address).unwrap());
     worker.attached(&fake, 1).await;
     worker.stop().await;
 }

@@ -1,19 +1,17 @@
 //! From a Dispatch to a receipt, over real gRPC.
 
-mod common;
-
 use std::time::Duration;
 
-use common::coordinator::Fake;
-use common::{Worker, assignment, settings, start, until};
+use crate::common::{Worker, assignment, settings, start, until};
+use crate::coordinator::Fake;
 use distrack_proto::v1::{self, Acceptance, CancelAttemptsRequest, Cause, DispatchRequest, Receipt};
-use distrack_proto::{MAX_BATCH, MAX_MESSAGE};
+use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
 use tempfile::TempDir;
 use tonic::Code;
 
 async fn pair() -> (TempDir, Fake, Worker) {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let worker = start(settings(&dir, &[&fake])).await;
     worker.attached(&fake, 1).await;
     (dir, fake, worker)
@@ -71,9 +69,9 @@ async fn a_dispatch_that_comes_twice_runs_once() {
 #[tokio::test]
 async fn a_call_that_names_another_session_or_registration_is_refused_and_runs_nothing() {
     let (_dir, fake, worker) = pair().await;
-    let (session_id, attach) = fake.registration();
-    let stranger = distrack_proto::convert::id_bytes(uuid::Uuid::now_v7());
-    for (session_id, attach) in [(session_id, attach - 1), (stranger, attach)] {
+    let (session, attach) = fake.registration();
+    for (session, attach) in [(session, attach - 1), (uuid::Uuid::now_v7(), attach)] {
+        let session_id = convert::id_bytes(session);
         let attempts = vec![assignment("true")];
         let request = DispatchRequest { session_id: session_id.clone(), attach, assignments: attempts };
         let refusal = worker.client().await.dispatch(request).await.unwrap_err();
@@ -133,7 +131,8 @@ async fn more_than_the_slots_hold_is_refused_one_by_one() {
 #[tokio::test]
 async fn a_cancel_stops_a_command_by_call_or_by_heartbeat() {
     let (_dir, fake, worker) = pair().await;
-    let (session_id, attach) = fake.registration();
+    let (session, attach) = fake.registration();
+    let session_id = convert::id_bytes(session);
     let first = worker.run(&fake, "sleep 60").await;
     let attempts = vec![first.clone()];
     let request = CancelAttemptsRequest { session_id, attach, attempts };
@@ -164,7 +163,7 @@ async fn a_start_is_reported_once_it_lasts_and_a_stale_one_ends_its_attempt_unre
 #[tokio::test]
 async fn noops_complete_at_once_and_keep_a_whole_batch_apart_from_processes() {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let worker = start(distrack_worker::Settings { slots: 1000, ..settings(&dir, &[&fake]) }).await;
     worker.attached(&fake, 1).await;
     let noop = || {
@@ -182,8 +181,10 @@ async fn noops_complete_at_once_and_keep_a_whole_batch_apart_from_processes() {
 #[tokio::test]
 async fn health_and_reflection_answer() {
     let (_dir, _fake, worker) = pair().await;
-    let channel =
-        tonic::transport::Endpoint::from_shared(format!("http://{}", worker.address)).unwrap().connect().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", worker.address))
+        .unwrap()
+        .connect()
+        .await;
     let channel = channel.unwrap();
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel.clone());
     let request = tonic_health::pb::HealthCheckRequest { service: "distrack.v1.WorkerService".to_owned() };

@@ -1,9 +1,7 @@
 //! How a worker leaves.
 
-mod common;
-
-use common::coordinator::Fake;
-use common::{assignment, settings, start, until};
+use crate::common::{assignment, settings, start, until};
+use crate::coordinator::Fake;
 use distrack_proto::v1::{Acceptance, Cause};
 use distrack_worker::Settings;
 use std::time::Duration;
@@ -11,7 +9,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn a_draining_worker_takes_nothing_new_says_so_and_lets_commands_end() {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let worker = start(Settings { drain_timeout: Duration::from_secs(20), ..settings(&dir, &[&fake]) }).await;
     worker.attached(&fake, 1).await;
     let go = dir.path().join("go");
@@ -32,7 +30,7 @@ async fn a_draining_worker_takes_nothing_new_says_so_and_lets_commands_end() {
 #[tokio::test]
 async fn what_outlasts_the_drain_timeout_is_stopped_and_reported_interrupted() {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     let worker = start(settings(&dir, &[&fake])).await;
     worker.attached(&fake, 1).await;
     let polite = worker.run(&fake, "sleep 60").await;
@@ -50,7 +48,7 @@ async fn what_outlasts_the_drain_timeout_is_stopped_and_reported_interrupted() {
 #[tokio::test]
 async fn the_state_dir_is_free_again_after_the_drain() {
     let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::start().await;
+    let fake = Fake::start();
     for times in 1..=2 {
         let worker = start(settings(&dir, &[&fake])).await;
         worker.attached(&fake, times).await;
@@ -63,7 +61,7 @@ async fn the_state_dir_is_free_again_after_the_drain() {
 #[tokio::test]
 async fn a_worker_without_any_coordinator_stops_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let mut nobody = Fake::start().await;
-    nobody.die().await;
+    let mut nobody = Fake::start();
+    nobody.die();
     start(settings(&dir, &[&nobody])).await.stop().await;
 }

@@ -13,7 +13,7 @@ use distrack_proto::v1::{
 };
 use distrack_proto::{MAX_MESSAGE, convert};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
@@ -21,81 +21,87 @@ use uuid::Uuid;
 
 /// What it was told, and how it is to answer.
 #[derive(Default)]
-pub struct State {
-    pub registrations: Vec<RegisterWorkerRequest>,
-    pub heartbeats: Vec<HeartbeatRequest>,
-    pub started: Vec<AttemptRef>,
-    pub finished: Vec<(AttemptRef, Finished)>,
-    pub deregistered: usize,
+pub(crate) struct State {
+    pub(crate) registrations: Vec<RegisterWorkerRequest>,
+    pub(crate) heartbeats: Vec<HeartbeatRequest>,
+    pub(crate) started: Vec<AttemptRef>,
+    pub(crate) finished: Vec<(AttemptRef, Finished)>,
+    pub(crate) deregistered: usize,
     /// The session it gives; the same for every worker.
-    pub session: Uuid,
-    pub attach: i64,
-    pub kill: Vec<AttemptRef>,
-    pub cancel: Vec<AttemptRef>,
-    pub heartbeat_error: Option<Code>,
-    pub report_error: Option<Code>,
-    pub reports_hang: bool,
-    pub receipts: HashMap<i64, Receipt>,
-    pub report_calls: usize,
+    pub(crate) session: Uuid,
+    pub(crate) attach: i64,
+    pub(crate) kill: Vec<AttemptRef>,
+    pub(crate) cancel: Vec<AttemptRef>,
+    pub(crate) heartbeat_error: Option<Code>,
+    pub(crate) report_error: Option<Code>,
+    pub(crate) reports_hang: bool,
+    pub(crate) receipts: HashMap<i64, Receipt>,
+    pub(crate) report_calls: usize,
 }
 
 /// See the module. Ends when it is dropped.
-pub struct Fake {
-    pub address: SocketAddr,
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
-    served: JoinHandle<()>,
+    /// Its own, so that it can die with all its connections.
+    runtime: Option<Runtime>,
 }
 
 impl Fake {
     /// Starts one.
-    pub async fn start() -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    pub(crate) fn start() -> Self {
+        Self::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
     /// Starts one on `listener`.
-    pub fn on(listener: TcpListener) -> Self {
+    pub(crate) fn on(listener: std::net::TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
         let state = Arc::new(Mutex::new(State { session: Uuid::now_v7(), ..State::default() }));
-        let service = CoordinatorServiceServer::new(Service(Arc::clone(&state)))
-            .max_decoding_message_size(MAX_MESSAGE);
-        let served = Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener));
-        let served = tokio::spawn(async move { served.await.unwrap() });
-        Self { address, state, served }
+        let service =
+            CoordinatorServiceServer::new(Service(Arc::clone(&state))).max_decoding_message_size(MAX_MESSAGE);
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move {
+            let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap());
+            Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+        });
+        Self { address, state, runtime: Some(runtime) }
     }
 
     /// What it was told, and how it is to answer.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     /// The registration that it gave last.
-    pub fn registration(&self) -> (prost::bytes::Bytes, i64) {
+    pub(crate) fn registration(&self) -> (Uuid, i64) {
         let state = self.state();
-        (convert::id_bytes(state.session), state.attach)
+        (state.session, state.attach)
     }
 
     /// Waits for the result of an attempt.
-    pub async fn result(&self, attempt: &AttemptRef) -> Finished {
-        super::until("a result", || self.find(attempt).is_some()).await;
+    pub(crate) async fn result(&self, attempt: &AttemptRef) -> Finished {
+        crate::common::until("a result", || self.find(attempt).is_some()).await;
         self.find(attempt).unwrap()
     }
 
     /// The result of an attempt, if it came.
-    pub fn find(&self, attempt: &AttemptRef) -> Option<Finished> {
+    pub(crate) fn find(&self, attempt: &AttemptRef) -> Option<Finished> {
         let state = self.state();
         state.finished.iter().find(|(of, _)| of == attempt).map(|(_, finished)| finished.clone())
     }
 
     /// Breaks every connection and takes no new one.
-    pub async fn die(&mut self) {
-        self.served.abort();
-        let _ = (&mut self.served).await;
+    pub(crate) fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        self.served.abort();
+        self.die();
     }
 }
 

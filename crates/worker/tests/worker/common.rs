@@ -1,9 +1,5 @@
 //! A coordinator of the tests' own making, and a worker that talks to it.
 
-#![expect(dead_code, reason = "each test file uses its part")]
-
-pub mod coordinator;
-
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,20 +16,20 @@ use tonic::Status;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use coordinator::Fake;
+use crate::coordinator::Fake;
 
 /// A worker that runs, with directories of its own.
-pub struct Worker {
-    pub address: SocketAddr,
-    pub metrics: Metrics,
-    pub readiness: Readiness,
-    pub shutdown: CancellationToken,
-    pub served: JoinHandle<Result<(), ServeError>>,
-    pub settings: Settings,
+pub(crate) struct Worker {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) served: JoinHandle<Result<(), ServeError>>,
+    pub(crate) settings: Settings,
 }
 
 /// Settings for a worker in `dir` that attaches to `coordinators`.
-pub fn settings(dir: &TempDir, coordinators: &[&Fake]) -> Settings {
+pub(crate) fn settings(dir: &TempDir, coordinators: &[&Fake]) -> Settings {
     Settings {
         name: Some("test".to_owned()),
         coordinators: coordinators.iter().map(|fake| fake.address.to_string()).collect(),
@@ -47,7 +43,7 @@ pub fn settings(dir: &TempDir, coordinators: &[&Fake]) -> Settings {
 }
 
 /// Starts a worker.
-pub async fn start(settings: Settings) -> Worker {
+pub(crate) async fn start(settings: Settings) -> Worker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (metrics, readiness) = (Metrics::new("worker"), Readiness::waiting("starting"));
@@ -65,7 +61,7 @@ pub async fn start(settings: Settings) -> Worker {
 
 impl Worker {
     /// Waits until it is registered with `fake` for the n-th time, and knows it.
-    pub async fn attached(&self, fake: &Fake, times: usize) {
+    pub(crate) async fn attached(&self, fake: &Fake, times: usize) {
         until("registered", || fake.state().registrations.len() >= times).await;
         until("heartbeats", || {
             let state = fake.state();
@@ -76,25 +72,26 @@ impl Worker {
     }
 
     /// A way to call it.
-    pub async fn client(&self) -> WorkerServiceClient<Channel> {
+    pub(crate) async fn client(&self) -> WorkerServiceClient<Channel> {
         let client = WorkerServiceClient::connect(format!("http://{}", self.address)).await.unwrap();
         client.max_encoding_message_size(2 * MAX_MESSAGE)
     }
 
     /// Hands over assignments under the registration that `fake` gave last.
-    pub async fn dispatch(
+    pub(crate) async fn dispatch(
         &self,
         fake: &Fake,
         assignments: Vec<v1::Assignment>,
     ) -> Result<Vec<Acceptance>, Status> {
-        let (session_id, attach) = fake.registration();
+        let (session, attach) = fake.registration();
+        let session_id = convert::id_bytes(session);
         let request = DispatchRequest { session_id, attach, assignments };
         let answer = self.client().await.dispatch(request).await?.into_inner();
         Ok(answer.acceptances().collect())
     }
 
     /// Hands over one command and expects it to be taken.
-    pub async fn run(&self, fake: &Fake, line: &str) -> v1::AttemptRef {
+    pub(crate) async fn run(&self, fake: &Fake, line: &str) -> v1::AttemptRef {
         let assignment = assignment(line);
         let attempt = assignment.attempt.clone().unwrap();
         assert_eq!(self.dispatch(fake, vec![assignment]).await.unwrap(), [Acceptance::Accepted]);
@@ -102,19 +99,19 @@ impl Worker {
     }
 
     /// Whether the metrics have this line.
-    pub fn shows(&self, line: &str) -> bool {
+    pub(crate) fn shows(&self, line: &str) -> bool {
         self.metrics.render().lines().any(|shown| shown == line)
     }
 
     /// Drains and waits for the end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(Duration::from_secs(20), self.served).await.unwrap().unwrap().unwrap();
     }
 }
 
 /// An assignment of a new task.
-pub fn assignment(line: &str) -> v1::Assignment {
+pub(crate) fn assignment(line: &str) -> v1::Assignment {
     v1::Assignment {
         attempt: Some(v1::AttemptRef { task_id: convert::id_bytes(Uuid::now_v7()), epoch: 1 }),
         number: 1,
@@ -129,7 +126,7 @@ pub fn assignment(line: &str) -> v1::Assignment {
 }
 
 /// Waits until something has come about.
-pub async fn until(what: &str, good: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, good: impl Fn() -> bool) {
     let limit = Instant::now() + Duration::from_secs(15);
     while !good() {
         assert!(Instant::now() < limit, "not within 15 s: {what}");
