@@ -114,35 +114,40 @@ fn offender(error: &clap::Error, args: &[Word]) -> Option<usize> {
 
 fn describe(error: &clap::Error, word: &str, subcommand: &str) -> String {
     let name = word.split('=').next().unwrap_or_default();
-    match error.kind() {
-        ErrorKind::UnknownArgument if name.starts_with('-') => {
-            let takers = table::takers(&fold(name.trim_start_matches('-')).replace('-', "_"));
-            let hint = match context(error, ContextKind::SuggestedArg) {
-                _ if !takers.is_empty() => {
-                    let takers: Vec<_> = takers.into_iter().map(table::Role::command).collect();
-                    format!("; it is a setting of {}, not of {subcommand}", takers.join(", "))
-                }
-                Some(similar) => format!("; did you mean {similar}?"),
-                None => String::new(),
-            };
-            format!("{name}: there is no such flag{hint}")
-        }
-        ErrorKind::UnknownArgument if subcommand == "submit" => {
-            format!("'{}': put the command after --, as in: distrack submit -- echo hello", word.escape_debug())
-        }
-        ErrorKind::UnknownArgument => format!("'{}': there is no such argument", word.escape_debug()),
-        ErrorKind::TooManyValues => format!("{name}: takes no value"),
-        _ => format!("{name}: needs a value"),
+    if error.kind() == ErrorKind::TooManyValues {
+        return format!("{name}: takes no value");
+    }
+    if error.kind() != ErrorKind::UnknownArgument {
+        return format!("{name}: needs a value");
+    }
+    if name.starts_with('-') {
+        return format!("{name}: there is no such flag{}", hint(error, name, subcommand));
+    }
+    let word = word.escape_debug();
+    match subcommand {
+        "submit" => format!("'{word}': put the command after --, as in: distrack submit -- echo hello"),
+        _ => format!("'{word}': there is no such argument"),
     }
 }
 
-fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        // The likeliest suggestion comes last.
-        ContextValue::Strings(texts) => texts.last().cloned(),
-        _ => None,
+/// Whose flag an unknown one is, or which one it resembles.
+fn hint(error: &clap::Error, name: &str, subcommand: &str) -> String {
+    let takers = table::takers(&name.trim_start_matches('-').replace('-', "_"));
+    if !takers.is_empty() {
+        let takers: Vec<_> = takers.into_iter().map(table::Role::command).collect();
+        return format!("; it is a setting of {}, not of {subcommand}", takers.join(", "));
     }
+    let similar = context(error, ContextKind::SuggestedArg);
+    similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default()
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    let value = error.get(kind)?;
+    if let ContextValue::String(text) = value {
+        return Some(text.clone());
+    }
+    // The likeliest suggestion comes last.
+    if let ContextValue::Strings(texts) = value { texts.last().cloned() } else { None }
 }
 
 fn first_line(error: &clap::Error) -> String {

@@ -21,14 +21,26 @@ fn matched(text: &str) -> (bool, String) {
 
 #[test]
 fn hyphens_and_underscores_are_the_same_in_flags() {
-    assert_eq!(normalised("d worker --worker-port=:1 --drain_timeout 2s"), "d worker --worker_port=:1 --drain_timeout 2s");
-    assert_eq!(normalised("d submit --on_lost=fail --idempotency_key x"), "d submit --on-lost=fail --idempotency-key x");
+    assert_eq!(
+        normalised("d worker --worker-port=:1 --drain_timeout 2s"),
+        "d worker --worker_port=:1 --drain_timeout 2s"
+    );
+    assert_eq!(
+        normalised("d submit --on_lost=fail --idempotency_key x"),
+        "d submit --on-lost=fail --idempotency-key x"
+    );
 }
 
 #[test]
 fn values_and_whatever_follows_a_bare_double_hyphen_stay_as_they_are() {
-    assert_eq!(normalised("d worker --worker-name=a-b_c --no_such-flag"), "d worker --worker_name=a-b_c --no_such-flag");
-    assert_eq!(normalised("d submit --on_lost=fail -- x --on_lost=y"), "d submit --on-lost=fail -- x --on_lost=y");
+    assert_eq!(
+        normalised("d worker --worker-name=a-b_c --no_such-flag"),
+        "d worker --worker_name=a-b_c --no_such-flag"
+    );
+    assert_eq!(
+        normalised("d submit --on_lost=fail -- x --on_lost=y"),
+        "d submit --on-lost=fail -- x --on_lost=y"
+    );
 }
 
 #[test]
@@ -89,8 +101,26 @@ fn any_word() -> impl Strategy<Value = String> {
         any::<String>(),
         "--?[a-z_-]{0,8}(=.{0,4})?",
         prop::sample::select(vec![
-            "--", "-", "--slots", "--slots=1", "--label", "-o", "-ojson", "--wait", "--wait=1s", "--shell=x",
-            "worker", "submit", "status", "health", "--help", "-h", "--queues", "--priority", "-1", "--follow",
+            "--",
+            "-",
+            "--slots",
+            "--slots=1",
+            "--label",
+            "-o",
+            "-ojson",
+            "--wait",
+            "--wait=1s",
+            "--shell=x",
+            "worker",
+            "submit",
+            "status",
+            "health",
+            "--help",
+            "-h",
+            "--queues",
+            "--priority",
+            "-1",
+            "--follow",
         ])
         .prop_map(str::to_owned),
     ]

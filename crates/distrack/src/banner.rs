@@ -47,18 +47,10 @@ impl Banner {
         lines.push(format!("  output       {}", self.output.display()));
         lines.push(format!(
             "\nRun a command in 2 seconds, and see what became of it:\n\n  curl -sS {api}/schedule -H \
-             'Content-Type: application/json' -d '{{\"command\":\"echo hello\",\"delay_seconds\":2}}'\n  {}\n\n\
-             Ctrl-C lets running commands finish.",
-            self.list_command()
+             'Content-Type: application/json' -d '{{\"command\":\"echo hello\",\"delay_seconds\":2}}'\n  \
+             curl -sS '{api}/v1/tasks?limit=1'\n\nCtrl-C lets running commands finish."
         ));
         lines.join("\n")
-    }
-
-    fn list_command(&self) -> String {
-        match self.scheduler.port() {
-            8081 => "distrack list".to_owned(),
-            _ => format!("distrack list --server={}", url(self.scheduler)),
-        }
     }
 }
 
@@ -97,11 +89,11 @@ mod tests {
             "/data",
             "/output",
             "curl -sS http://localhost:8081/schedule -H 'Content-Type: application/json' -d '{\"command\":\"echo hello\"",
-            "\n  distrack list\n",
+            "curl -sS 'http://localhost:8081/v1/tasks?limit=1'",
         ] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
         let moved = Banner { scheduler: "192.0.2.1:9".parse().unwrap(), ..banner };
-        assert!(moved.text().contains("distrack list --server=http://192.0.2.1:9"));
+        assert!(moved.text().contains("http://192.0.2.1:9/docs"));
     }
 }

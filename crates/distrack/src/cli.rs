@@ -44,10 +44,7 @@ pub(crate) enum Stop {
 }
 
 /// Makes a plan of the arguments, the program's name first.
-pub(crate) fn plan(
-    args: impl IntoIterator<Item = OsString>,
-    environment: Environment,
-) -> Result<Plan, Stop> {
+pub(crate) fn plan(args: impl IntoIterator<Item = OsString>, environment: Environment) -> Result<Plan, Stop> {
     let mut problems = Problems::default();
     let command = command();
     let args = argv::normalise(argv::texts(args, &mut problems), &command);
@@ -63,12 +60,7 @@ pub(crate) fn plan(
     }
 }
 
-fn read(
-    name: &str,
-    matches: &ArgMatches,
-    environment: Environment,
-    problems: &mut Problems,
-) -> Option<Plan> {
+fn read(name: &str, matches: &ArgMatches, environment: Environment, problems: &mut Problems) -> Option<Plan> {
     let role = SERVICES.iter().find(|service| service.role.command() == name).map(|service| service.role);
     let role = role.unwrap_or(Role::Client);
     let layers = Layers::new(flags(role, matches), environment, problems);

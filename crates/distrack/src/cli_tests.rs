@@ -5,7 +5,8 @@ const HOME: (&str, &str) = ("HOME", "/home/me");
 /// The plan as text, or the problems.
 fn planned(line: &str, variables: &[(&str, &str)]) -> Result<String, String> {
     let args = ["distrack"].into_iter().chain(line.split_whitespace()).map(OsString::from);
-    let variables = variables.iter().chain([&HOME]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables =
+        variables.iter().chain([&HOME]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     match plan(args, variables.collect()) {
         Ok(plan) => Ok(format!("{plan:?}")),
         Err(Stop::Wrong { problems, .. }) => Err(problems.to_string()),
@@ -23,8 +24,12 @@ const DATABASE: (&str, &str) = ("DISTRACK_DATABASE_URL", "postgres://me:secret@d
 fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
     let worker = planned("worker --worker_port=:8000 --coordinator=localhost:8080", &[]).unwrap();
     assert!(worker.contains("port: 8000") && worker.contains("\"localhost:8080\""), "{worker}");
-    let variables =
-        [("POSTGRES_DB", "d"), ("POSTGRES_USER", "u"), ("POSTGRES_PASSWORD", "secret"), ("POSTGRES_HOST", "h")];
+    let variables = [
+        ("POSTGRES_DB", "d"),
+        ("POSTGRES_USER", "u"),
+        ("POSTGRES_PASSWORD", "secret"),
+        ("POSTGRES_HOST", "h"),
+    ];
     for line in ["coordinator --coordinator_port=:8080", "scheduler --scheduler_port=:8081", "migrate"] {
         let plan = planned(line, &variables).unwrap();
         assert!(plan.contains("postgres://u:***@h:5432/d"), "{plan}");
@@ -135,7 +140,7 @@ fn a_password_is_in_no_problem_and_no_plan() {
 
 #[test]
 fn each_worker_of_a_host_has_a_state_folder_of_its_own() {
-    let below = crate::settings::roles::StateDir::Below("/s/distrack".into());
+    let below = roles::StateDir::Below("/s/distrack".into());
     assert_eq!(below.of(8000), std::path::Path::new("/s/distrack/worker"));
     assert_eq!(below.of(8001), std::path::Path::new("/s/distrack/worker-8001"));
 }
@@ -202,7 +207,11 @@ fn the_help_of_a_role_shows_each_setting_with_its_variable_and_default() {
             let default = match setting.default {
                 Fallback::Text(text) | Fallback::Found(text) => text,
             };
-            assert!(help.contains(&format!("[env: {variables}] [default: {default}]")), "{}: {help}", setting.name);
+            assert!(
+                help.contains(&format!("[env: {variables}] [default: {default}]")),
+                "{}: {help}",
+                setting.name
+            );
         }
         assert!(help.contains("Examples:"), "{help}");
     }

@@ -56,6 +56,10 @@ fn instant(task: &Value, field: &str) -> DateTime<FixedOffset> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_time_is_honoured_to_the_millisecond() {
     let up = Up::start(PROGRAM, &[]).await.unwrap();
-    let task = up.api().submit(&json!({"command": "true", "scheduled_at": "2026-01-02T03:04:05.678Z"})).await.unwrap();
+    let task = up
+        .api()
+        .submit(&json!({"command": "true", "scheduled_at": "2026-01-02T03:04:05.678Z"}))
+        .await
+        .unwrap();
     assert_eq!(task["scheduled_at"], "2026-01-02T03:04:05.678Z");
 }

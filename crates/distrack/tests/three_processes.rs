@@ -71,7 +71,10 @@ async fn a_command_that_outlasts_the_drain_is_interrupted_and_run_again() {
     assert!(fleet.worker(0).process().wait(LIMIT).await.success());
     fleet.worker(0).start_again().await.unwrap();
     let ended = api.wait_terminal(id(&task), LIMIT).await;
-    assert_eq!((&ended["state"], &ended["attempt"], &ended["failures"]), (&json!("completed"), &json!(2), &json!(0)));
+    assert_eq!(
+        (&ended["state"], &ended["attempt"], &ended["failures"]),
+        (&json!("completed"), &json!(2), &json!(0))
+    );
     let attempts = api.attempts(id(&task)).await.unwrap();
     assert_eq!(attempts["attempts"][0]["cause"], "interrupted", "{attempts}");
 }

@@ -11,7 +11,11 @@ use uuid::Uuid;
 use crate::Result;
 use crate::error::store_error;
 
-pub(crate) async fn submit(pool: &PgPool, submissions: &[Submission], mode: SubmitMode) -> Result<Vec<Submitted>> {
+pub(crate) async fn submit(
+    pool: &PgPool,
+    submissions: &[Submission],
+    mode: SubmitMode,
+) -> Result<Vec<Submitted>> {
     if submissions.iter().all(|submission| submission.key.is_none()) {
         let mut connection = pool.acquire().await.map_err(store_error)?;
         let created = insert(&mut connection, submissions).await?;
@@ -108,14 +112,21 @@ async fn insert(connection: &mut PgConnection, submissions: &[Submission]) -> Re
 
 /// Whose keys the submissions that were left out have. Its own statement, so that it sees what a
 /// concurrent submission with the same key committed meanwhile.
-async fn taken_keys(connection: &mut PgConnection, submissions: &[Submission], created: &Created) -> Result<Taken> {
+async fn taken_keys(
+    connection: &mut PgConnection,
+    submissions: &[Submission],
+    created: &Created,
+) -> Result<Taken> {
     let left_out = submissions.iter().filter(|submission| !created.contains_key(&submission.task.id));
-    let keys: Vec<String> = left_out.filter_map(|submission| Some(submission.key.as_ref()?.key.clone())).collect();
+    let keys: Vec<String> =
+        left_out.filter_map(|submission| Some(submission.key.as_ref()?.key.clone())).collect();
     if keys.is_empty() {
         return Ok(Taken::new());
     }
-    let rows =
-        sqlx::query_file!("sql/submission_keys.sql", &keys).fetch_all(connection).await.map_err(store_error)?;
+    let rows = sqlx::query_file!("sql/submission_keys.sql", &keys)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
     Ok(rows.into_iter().map(|row| (row.key, (row.request_hash, row.task_id.into()))).collect())
 }
 
@@ -123,7 +134,8 @@ pub(crate) async fn cancel(pool: &PgPool, task: TaskId) -> Result<CancelAnswer> 
     let id = task.as_uuid();
     // A task may go from pending to held, or back, between the two statements: look again then.
     for _ in 0..10 {
-        let pending = sqlx::query_file!("sql/cancel_pending.sql", id).execute(pool).await.map_err(store_error)?;
+        let pending =
+            sqlx::query_file!("sql/cancel_pending.sql", id).execute(pool).await.map_err(store_error)?;
         if pending.rows_affected() > 0 {
             return Ok(CancelAnswer::Cancelled);
         }
@@ -131,7 +143,8 @@ pub(crate) async fn cancel(pool: &PgPool, task: TaskId) -> Result<CancelAnswer> 
         if held.rows_affected() > 0 {
             return Ok(CancelAnswer::Requested);
         }
-        let found = sqlx::query_file!("sql/get.sql", &[id][..]).fetch_optional(pool).await.map_err(store_error)?;
+        let found =
+            sqlx::query_file!("sql/get.sql", &[id][..]).fetch_optional(pool).await.map_err(store_error)?;
         let Some(found) = found else { return Ok(CancelAnswer::NotFound) };
         if task_state(found.state)?.is_terminal() {
             return Ok(CancelAnswer::Ended);

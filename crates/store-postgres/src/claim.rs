@@ -15,7 +15,8 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Cl
     let slots: Vec<Uuid> = request.slots.iter().map(|session| session.as_uuid()).collect();
     let traces: Vec<String> = slots.iter().map(|_| TraceId::random().to_string()).collect();
     let spans: Vec<String> = slots.iter().map(|_| SpanId::random().to_string()).collect();
-    let queues: Option<Vec<String>> = request.queues.map(|queues| queues.into_iter().map(QueueName::into).collect());
+    let queues: Option<Vec<String>> =
+        request.queues.map(|queues| queues.into_iter().map(QueueName::into).collect());
     let rows = sqlx::query_file_as!(
         ClaimedRow,
         "sql/claim.sql",
@@ -34,9 +35,12 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Cl
 
 pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u64> {
     let (ids, epochs) = split(attempts);
-    let released = sqlx::query_file!("sql/release.sql", &ids, &epochs).execute(pool).await.map_err(store_error)?;
-    let cancelled =
-        sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs).execute(pool).await.map_err(store_error)?;
+    let released =
+        sqlx::query_file!("sql/release.sql", &ids, &epochs).execute(pool).await.map_err(store_error)?;
+    let cancelled = sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs)
+        .execute(pool)
+        .await
+        .map_err(store_error)?;
     Ok(released.rows_affected() + cancelled.rows_affected())
 }
 

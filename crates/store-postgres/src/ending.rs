@@ -25,7 +25,8 @@ pub(crate) async fn write(connection: &mut PgConnection, endings: Vec<Ending>) -
     if superseded.is_empty() {
         return Ok(changed);
     }
-    let kept = sqlx::query_file!("sql/supersede.sql", &superseded).execute(connection).await.map_err(store_error)?;
+    let kept =
+        sqlx::query_file!("sql/supersede.sql", &superseded).execute(connection).await.map_err(store_error)?;
     if kept.rows_affected() != superseded.len() as u64 {
         return Err(StoreError::miscounted("supersede", superseded.len(), kept.rows_affected()));
     }

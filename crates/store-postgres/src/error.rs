@@ -6,7 +6,8 @@ use distrack_store::StoreError;
 /// that starts or stops, full resources, lock and statement time-outs, deadlocks, and a schema that is
 /// not there yet.
 const PASSING: [&str; 14] = [
-    "08", "53", "57", "58", "25006", "25P02", "25P03", "40001", "40P01", "55P03", "42P01", "42703", "3D000", "28",
+    "08", "53", "57", "58", "25006", "25P02", "25P03", "40001", "40P01", "55P03", "42P01", "42703", "3D000",
+    "28",
 ];
 
 /// What an error of sqlx means to a caller.

@@ -76,10 +76,13 @@ fn payload(hint: Hint) -> &'static str {
 
 async fn send(options: PgConnectOptions, outbox: Arc<Outbox>) {
     // A hint is not worth an fsync.
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.options([("synchronous_commit", "off")]));
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options.options([("synchronous_commit", "off")]));
     loop {
         outbox.filled.notified().await;
-        let raised = std::mem::take(&mut *outbox.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let raised =
+            std::mem::take(&mut *outbox.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let kinds: Vec<String> = raised.into_iter().map(str::to_owned).collect();
         if let Err(error) = sqlx::query_file!("sql/hint.sql", &kinds).execute(&pool).await {
             tracing::debug!(%error, "hint not sent");

@@ -22,9 +22,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Hint, ListQuery, Pruned, QueueSnapshot, Receipt,
-    Registered, Registration, Renewed, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept,
-    Wakeup, WorkerSession,
+    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Hint, ListQuery, Pruned,
+    QueueSnapshot, Receipt, Registered, Registration, Renewed, Retention, Schema, Store, StoreError,
+    Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -62,10 +62,8 @@ impl PgStore {
     /// # Errors
     /// [`StoreError::Refused`] when the URL cannot be read.
     pub fn connect(url: &str, settings: &PgSettings) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(error::refused)?
-            .application_name("distrack")
-            .options([
+        let options =
+            PgConnectOptions::from_str(url).map_err(error::refused)?.application_name("distrack").options([
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
                 ("idle_in_transaction_session_timeout", "10s"),

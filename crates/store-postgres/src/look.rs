@@ -12,7 +12,8 @@ use crate::row::{AttemptRow, TaskRow, WorkerRow};
 
 pub(crate) async fn get(pool: &PgPool, tasks: &[TaskId]) -> Result<Vec<Task>> {
     let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
-    let rows = sqlx::query_file_as!(TaskRow, "sql/get.sql", &ids).fetch_all(pool).await.map_err(store_error)?;
+    let rows =
+        sqlx::query_file_as!(TaskRow, "sql/get.sql", &ids).fetch_all(pool).await.map_err(store_error)?;
     rows.into_iter().map(Task::try_from).collect()
 }
 
@@ -54,16 +55,21 @@ pub(crate) async fn output(pool: &PgPool, task: TaskId, attempt: u32) -> Result<
     if let Some(row) = row {
         return Ok(Some(row.into()));
     }
-    let ended = sqlx::query_file!("sql/attempt_ended.sql", id, attempt).fetch_one(pool).await.map_err(store_error)?;
+    let ended =
+        sqlx::query_file!("sql/attempt_ended.sql", id, attempt).fetch_one(pool).await.map_err(store_error)?;
     Ok(ended.ended.then(Output::default))
 }
 
 pub(crate) async fn workers(pool: &PgPool) -> Result<Vec<WorkerSession>> {
-    let rows = sqlx::query_file_as!(WorkerRow, "sql/workers.sql").fetch_all(pool).await.map_err(store_error)?;
+    let rows =
+        sqlx::query_file_as!(WorkerRow, "sql/workers.sql").fetch_all(pool).await.map_err(store_error)?;
     rows.into_iter().map(WorkerSession::try_from).collect()
 }
 
 pub(crate) async fn queue_snapshot(pool: &PgPool) -> Result<Vec<QueueSnapshot>> {
-    let rows = sqlx::query_file_as!(QueueRow, "sql/queue_snapshot.sql").fetch_all(pool).await.map_err(store_error)?;
+    let rows = sqlx::query_file_as!(QueueRow, "sql/queue_snapshot.sql")
+        .fetch_all(pool)
+        .await
+        .map_err(store_error)?;
     rows.into_iter().map(QueueSnapshot::try_from).collect()
 }

@@ -40,8 +40,10 @@ async fn start(connection: &mut PgConnection, starts: HashMap<AttemptRef, Durati
     let (attempts, ago): (Vec<AttemptRef>, Vec<i64>) =
         starts.into_iter().map(|(attempt, ago)| (attempt, to_micros(ago))).unzip();
     let (ids, epochs) = split(&attempts);
-    let started =
-        sqlx::query_file!("sql/start.sql", &ids, &epochs, &ago).execute(connection).await.map_err(store_error)?;
+    let started = sqlx::query_file!("sql/start.sql", &ids, &epochs, &ago)
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
     if started.rows_affected() != ids.len() as u64 {
         return Err(StoreError::miscounted("start", ids.len(), started.rows_affected()));
     }

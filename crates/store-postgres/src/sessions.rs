@@ -88,7 +88,8 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
-    let (lost, released): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
+    let (lost, released): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
     registered.released = release(connection, &refs(&released)).await?;
     registered.lost = lose(connection, &refs(&lost)).await?;
     Ok(registered)
@@ -109,7 +110,10 @@ async fn supersede(connection: &mut PgConnection, new: &Registration, old: Uuid)
 }
 
 async fn held_by(connection: &mut PgConnection, session: Uuid) -> Result<Vec<HeldRow>> {
-    sqlx::query_file_as!(HeldRow, "sql/held_by_session.sql", session).fetch_all(connection).await.map_err(store_error)
+    sqlx::query_file_as!(HeldRow, "sql/held_by_session.sql", session)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)
 }
 
 fn refs(attempts: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
@@ -118,10 +122,14 @@ fn refs(attempts: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
 
 async fn release(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<u64> {
     let (ids, epochs) = split(attempts);
-    let released =
-        sqlx::query_file!("sql/release.sql", &ids, &epochs).execute(&mut *connection).await.map_err(store_error)?;
-    let cancelled =
-        sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs).execute(connection).await.map_err(store_error)?;
+    let released = sqlx::query_file!("sql/release.sql", &ids, &epochs)
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let cancelled = sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs)
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
     Ok(released.rows_affected() + cancelled.rows_affected())
 }
 
@@ -168,8 +176,10 @@ pub(crate) async fn renew(
         .map_err(store_error)?;
         alive = rows.into_iter().map(|row| row.id.into()).collect();
     }
-    let marks =
-        sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid()).fetch_all(pool).await.map_err(store_error)?;
+    let marks = sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid())
+        .fetch_all(pool)
+        .await
+        .map_err(store_error)?;
     let cancel = marks
         .into_iter()
         .map(|row| (row.session_id.into(), AttemptRef { task: row.id.into(), epoch: row.epoch }))

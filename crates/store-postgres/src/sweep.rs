@@ -20,7 +20,8 @@ pub(crate) async fn sweep(pool: &PgPool, limit: u32, jitter: f64) -> Result<(Swe
     let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
     let mut changed = ending::write(&mut transaction, Ending::lose(&orphans, jitter)?).await?;
     transaction.commit().await.map_err(store_error)?;
-    let expired = sqlx::query_file!("sql/tasks_expire.sql", limit).execute(pool).await.map_err(store_error)?;
+    let expired =
+        sqlx::query_file!("sql/tasks_expire.sql", limit).execute(pool).await.map_err(store_error)?;
     changed.done |= expired.rows_affected() > 0;
     let swept = Swept {
         sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),

@@ -8,7 +8,8 @@ use distrack_testkit::TestDatabase;
 
 async fn new_store() -> (Arc<dyn Store>, TestDatabase) {
     let database = TestDatabase::create().await;
-    let store = PgStore::connect(&database.url(), &PgSettings::default()).expect("the test database's URL is good");
+    let store =
+        PgStore::connect(&database.url(), &PgSettings::default()).expect("the test database's URL is good");
     store.migrate().await.expect("a fresh database is migrated");
     (Arc::new(store), database)
 }

@@ -39,7 +39,8 @@ async fn in_transaction(store: &PgStore) -> bool {
     let age = "SELECT extract(epoch FROM clock_timestamp() - now())::float8";
     let mut connection = store.pool().acquire().await.unwrap();
     let _: f64 = sqlx::query_scalar(age).fetch_one(&mut *connection).await.unwrap();
-    let _: i32 = sqlx::query_scalar("SELECT 1 FROM pg_sleep(0.03)").fetch_one(&mut *connection).await.unwrap();
+    let _: i32 =
+        sqlx::query_scalar("SELECT 1 FROM pg_sleep(0.03)").fetch_one(&mut *connection).await.unwrap();
     let age: f64 = sqlx::query_scalar(age).fetch_one(&mut *connection).await.unwrap();
     age > 0.025
 }

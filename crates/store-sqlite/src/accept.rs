@@ -51,14 +51,16 @@ async fn take_keys(step: &mut Step, submissions: &[Submission]) -> Result<HashSe
 }
 
 async fn insert(step: &mut Step, submissions: &[Submission], fresh: &HashSet<TaskId>) -> Result<Created> {
-    let stored = submissions.iter().filter(|Submission { task, key }| key.is_none() || fresh.contains(&task.id));
+    let stored =
+        submissions.iter().filter(|Submission { task, key }| key.is_none() || fresh.contains(&task.id));
     let rows = stored.map(SubmissionRow::try_from).collect::<Result<Vec<_>>>()?;
     let now = step.now;
     let created = sqlx::query_file!("sql/submit.sql", batch(rows), now)
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    let created = created.into_iter().map(|row| (row.id.into(), (row.created_at.into(), row.scheduled_at.into())));
+    let created =
+        created.into_iter().map(|row| (row.id.into(), (row.created_at.into(), row.scheduled_at.into())));
     Ok(created.collect())
 }
 
@@ -80,14 +82,18 @@ pub(crate) async fn cancel(database: &Database, task: TaskId) -> Result<CancelAn
     let id = task.as_uuid();
     let mut step = database.begin().await?;
     let now = step.now;
-    let pending =
-        sqlx::query_file!("sql/cancel_pending.sql", id, now).execute(step.connection()).await.map_err(store_error)?;
+    let pending = sqlx::query_file!("sql/cancel_pending.sql", id, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     if pending.rows_affected() > 0 {
         step.commit().await?;
         return Ok(CancelAnswer::Cancelled);
     }
-    let held =
-        sqlx::query_file!("sql/cancel_held.sql", id, now).execute(step.connection()).await.map_err(store_error)?;
+    let held = sqlx::query_file!("sql/cancel_held.sql", id, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     if held.rows_affected() > 0 {
         step.commit().await?;
         return Ok(CancelAnswer::Requested);

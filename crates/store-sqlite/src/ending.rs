@@ -26,10 +26,11 @@ pub(crate) async fn write(step: &mut Step, endings: Vec<Ending>) -> Result<Chang
     if superseded.is_empty() {
         return Ok(changed);
     }
-    let kept = sqlx::query_file!("sql/supersede.sql", ids(superseded.iter().map(|ending| ending.attempt.task)))
-        .execute(step.connection())
-        .await
-        .map_err(store_error)?;
+    let kept =
+        sqlx::query_file!("sql/supersede.sql", ids(superseded.iter().map(|ending| ending.attempt.task)))
+            .execute(step.connection())
+            .await
+            .map_err(store_error)?;
     if kept.rows_affected() != superseded.len() as u64 {
         return Err(StoreError::miscounted("supersede", superseded.len(), kept.rows_affected()));
     }

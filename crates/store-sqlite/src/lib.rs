@@ -26,9 +26,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Hint, ListQuery, Pruned, QueueSnapshot, Receipt,
-    Registered, Registration, Renewed, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept,
-    Wakeup, WorkerSession,
+    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Hint, ListQuery, Pruned,
+    QueueSnapshot, Receipt, Registered, Registration, Renewed, Retention, Schema, Store, StoreError,
+    Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 
 use crate::database::Database;

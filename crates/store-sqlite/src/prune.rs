@@ -15,8 +15,10 @@ pub(crate) async fn prune(database: &Database, retention: Retention, limit: u32)
         .execute(step.connection())
         .await
         .map_err(store_error)?;
-    let keys =
-        sqlx::query_file!("sql/prune_keys.sql", limit, now).execute(step.connection()).await.map_err(store_error)?;
+    let keys = sqlx::query_file!("sql/prune_keys.sql", limit, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     let sessions = sqlx::query_file!("sql/prune_sessions.sql", micros(retention.sessions), limit, now)
         .execute(step.connection())
         .await

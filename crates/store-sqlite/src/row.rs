@@ -18,7 +18,11 @@ pub(crate) struct Instant(i64);
 impl From<Instant> for DateTime<Utc> {
     fn from(instant: Instant) -> Self {
         // Out of chrono's range only if a hand wrote it.
-        Self::from_timestamp_micros(instant.0).unwrap_or(if instant.0 < 0 { Self::MIN_UTC } else { Self::MAX_UTC })
+        Self::from_timestamp_micros(instant.0).unwrap_or(if instant.0 < 0 {
+            Self::MIN_UTC
+        } else {
+            Self::MAX_UTC
+        })
     }
 }
 

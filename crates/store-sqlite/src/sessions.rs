@@ -89,7 +89,8 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(step, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
-    let (lost, released): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
+    let (lost, released): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
     registered.released = give_back(step, &attempts(&released)).await?;
     registered.lost = lose(step, &attempts(&lost)).await?;
     Ok(registered)
@@ -97,7 +98,10 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
 
 async fn supersede(step: &mut Step, new: &Registration, old: Uuid) -> Result<Registered> {
     let now = step.now;
-    sqlx::query_file!("sql/session_end.sql", old, now).execute(step.connection()).await.map_err(store_error)?;
+    sqlx::query_file!("sql/session_end.sql", old, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     let mut registered = open(step, new).await?;
     // What the old process ran is dead with it; what it finished lies in the spool and is held.
     let missing = sort_held(&held_by(step, old).await?, new, &mut registered)?;
@@ -121,10 +125,14 @@ fn attempts(missing: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
 }
 
 async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
-    let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", ids(attempts.iter().map(|attempt| attempt.task)))
-        .fetch_all(step.connection())
-        .await
-        .map_err(store_error)?;
+    let rows = sqlx::query_file_as!(
+        LockedRow,
+        "sql/lock_attempts.sql",
+        ids(attempts.iter().map(|attempt| attempt.task))
+    )
+    .fetch_all(step.connection())
+    .await
+    .map_err(store_error)?;
     let endings = Ending::lose(&rows, 1.0)?;
     let lost = endings.len() as u64;
     ending::write(step, endings).await?;
@@ -143,14 +151,16 @@ pub(crate) async fn renew(
 ) -> Result<Renewed> {
     let mut alive = Vec::new();
     if !heartbeats.is_empty() {
-        let seen = heartbeats.iter().map(|seen| (seen.session, to_micros(seen.ago), seen.busy, seen.draining));
+        let seen =
+            heartbeats.iter().map(|seen| (seen.session, to_micros(seen.ago), seen.busy, seen.draining));
         let seen = batch(seen);
         let mut step = database.begin().await?;
         let now = step.now;
-        let rows = sqlx::query_file!("sql/renew.sql", coordinator.as_uuid(), seen, to_micros(lost_after), now)
-            .fetch_all(step.connection())
-            .await
-            .map_err(store_error)?;
+        let rows =
+            sqlx::query_file!("sql/renew.sql", coordinator.as_uuid(), seen, to_micros(lost_after), now)
+                .fetch_all(step.connection())
+                .await
+                .map_err(store_error)?;
         step.commit().await?;
         alive = rows.into_iter().map(|row| row.id.into()).collect();
     }

@@ -23,8 +23,10 @@ pub(crate) async fn sweep(database: &Database, limit: u32, jitter: f64) -> Resul
         .map_err(store_error)?;
     let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
     let mut changed = ending::write(&mut step, Ending::lose(&orphans, jitter)?).await?;
-    let expired =
-        sqlx::query_file!("sql/tasks_expire.sql", limit, now).execute(step.connection()).await.map_err(store_error)?;
+    let expired = sqlx::query_file!("sql/tasks_expire.sql", limit, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     step.commit().await?;
     changed.done |= expired.rows_affected() > 0;
     let swept = Swept {

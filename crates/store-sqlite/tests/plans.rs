@@ -29,7 +29,8 @@ async fn plans() -> BTreeMap<String, Vec<String>> {
 fn of_tasks<'a>(plan: &'a [String]) -> Vec<&'a str> {
     let reads = |step: &&'a str| {
         ["SCAN ", "SEARCH "].into_iter().filter_map(|verb| step.strip_prefix(verb)).any(|rest| {
-            ["tasks ", "t ", "found "].iter().any(|name| rest.starts_with(name)) || ["tasks", "t"].contains(&rest)
+            ["tasks ", "t ", "found "].iter().any(|name| rest.starts_with(name))
+                || ["tasks", "t"].contains(&rest)
         })
     };
     plan.iter().map(String::as_str).filter(reads).collect()
@@ -63,8 +64,16 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
 #[tokio::test]
 async fn a_batch_is_matched_with_its_tasks_by_their_ids() {
     let plans = plans().await;
-    let batched =
-        ["finish", "get", "lock_attempts", "release", "release_cancelled", "session_move", "start", "supersede"];
+    let batched = [
+        "finish",
+        "get",
+        "lock_attempts",
+        "release",
+        "release_cancelled",
+        "session_move",
+        "start",
+        "supersede",
+    ];
     for name in batched {
         assert_eq!(of_tasks(&plans[name]), ["SEARCH tasks USING PRIMARY KEY (id=?)"], "{name}");
     }
@@ -74,7 +83,8 @@ async fn a_batch_is_matched_with_its_tasks_by_their_ids() {
 async fn no_statement_reads_tasks_that_have_ended_to_find_others() {
     for (name, plan) in plans().await {
         for step in of_tasks(&plan) {
-            let partial = ["tasks_due", "tasks_session", "tasks_expires"].iter().any(|index| step.contains(index));
+            let partial =
+                ["tasks_due", "tasks_session", "tasks_expires"].iter().any(|index| step.contains(index));
             assert!(partial || step.contains("USING PRIMARY KEY"), "{name}: {step}");
         }
     }

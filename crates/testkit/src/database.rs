@@ -43,11 +43,19 @@ impl TestDatabase {
             Some(url) => url,
             None => tokio::task::spawn_blocking(shared_server).await??,
         };
+        Self::on(admin_url).await
+    }
+
+    /// Creates a database on the server whose administrator's URL this is.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn on(admin_url: String) -> Result<Self> {
         let name = format!("distrack_test_{}", uuid::Uuid::new_v4().simple());
         // Of template0, which nobody is ever connected to: creation then never collides with another test's.
         execute(&admin_url, format!("CREATE DATABASE {name} TEMPLATE template0"))
             .await
-            .with_context(|| format!("cannot create a database on {TEST_POSTGRES_URL}"))?;
+            .context("cannot create a database")?;
         Ok(Self { admin_url, name })
     }
 

@@ -20,11 +20,6 @@ impl Moment {
         Self { boot_ns, wall_ns: nanos(clock_gettime(ClockId::Realtime)) }
     }
 
-    /// How long ago this was.
-    pub(crate) fn ago(self) -> Duration {
-        Self::now().since(self)
-    }
-
     /// How long `earlier` was before this; nothing if it was not.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let ns = self.boot_ns.saturating_sub(earlier.boot_ns);
@@ -60,13 +55,14 @@ mod tests {
         let (_, wall) = Moment::now().readings();
         let hour = 3_600_000_000_000;
         let kept = Moment::restore((i64::MAX, wall - hour), false);
-        assert_eq!(kept.ago().as_secs(), 3600);
+        assert_eq!(Moment::now().since(kept).as_secs(), 3600);
     }
 
     #[test]
     fn a_moment_in_the_future_was_no_time_ago() {
         let (boot, wall) = Moment::now().readings();
-        assert_eq!(Moment::restore((boot + 1_000_000_000_000, wall), true).ago(), Duration::ZERO);
-        assert_eq!(Moment::restore((boot, wall + 1_000_000_000_000), false).ago().as_secs(), 0);
+        let ago = |kept| Moment::now().since(kept);
+        assert_eq!(ago(Moment::restore((boot + 1_000_000_000_000, wall), true)), Duration::ZERO);
+        assert_eq!(ago(Moment::restore((boot, wall + 1_000_000_000_000), false)).as_secs(), 0);
     }
 }

@@ -52,7 +52,9 @@ pub(crate) fn server(text: &str) -> Result<Url, String> {
     let url = Url::parse(&whole).map_err(|error| format!("{wrong}: {error}"))?;
     match url.scheme() {
         "http" if url.has_host() => Ok(url),
-        "https" => Err("must be http: TLS ends at a proxy in front, which this client cannot talk to".to_owned()),
+        "https" => {
+            Err("must be http: TLS ends at a proxy in front, which this client cannot talk to".to_owned())
+        }
         _ => Err(wrong.to_owned()),
     }
 }

@@ -39,21 +39,13 @@ impl<'a> Args<'a> {
     }
 
     /// A flag's value; `None` when it is not given, or wrong, which is noted.
-    pub(crate) fn one<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(crate) fn one<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         self.parse(name, &text, parse)
     }
 
     /// All values of a flag that may be given several times. Wrong ones are noted and left out.
-    pub(crate) fn many<T>(
-        &mut self,
-        name: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Vec<T> {
+    pub(crate) fn many<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         self.texts(name).iter().filter_map(|text| self.parse(name, text, &parse)).collect()
     }
 
@@ -91,7 +83,7 @@ impl<'a> Args<'a> {
 
 /// Reads an instant.
 pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|instant| instant.to_utc())
-        .map_err(|_| "must be an instant such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+02:00".to_owned())
+    DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()).map_err(|_| {
+        "must be an instant such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+02:00".to_owned()
+    })
 }

@@ -45,7 +45,9 @@ impl Failure {
         let text = if error.is_timeout() {
             format!("the scheduler at {server} did not answer in time; what was asked for may have been done")
         } else if error.is_connect() {
-            format!("no scheduler answers at {server}: {cause}; start one with distrack up, or name one with --server")
+            format!(
+                "no scheduler answers at {server}: {cause}; start one with distrack up, or name one with --server"
+            )
         } else {
             format!("the scheduler at {server} hung up: {cause}; what was asked for may have been done")
         };
@@ -64,10 +66,10 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Unread,
-            _ => Self::new(exits::FAILED, format!("the output cannot be written: {error}")),
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Unread;
         }
+        Self::new(exits::FAILED, format!("the output cannot be written: {error}"))
     }
 }
 
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_problem_is_said_with_each_field_at_fault() {
-        let errors = json!([{"field": "queue", "message": "must be short"}, {"field": "env", "message": "no"}]);
+        let errors =
+            json!([{"field": "queue", "message": "must be short"}, {"field": "env", "message": "no"}]);
         let body = json!({"title": "A field is wrong", "detail": "two are", "errors": errors});
         assert_eq!(said(422, body), (2, "A field is wrong\n  queue must be short\n  env no".to_owned()));
     }

@@ -36,7 +36,10 @@ pub(crate) fn command() -> Command {
             "Only this state: pending, dispatched, running, completed, failed, cancelled or expired",
         ))
         .arg(flag("queue", "QUEUE", "Only this queue"))
-        .arg(flag("label", "KEY=VALUE", "Only with this label; may be given several times").action(ArgAction::Append))
+        .arg(
+            flag("label", "KEY=VALUE", "Only with this label; may be given several times")
+                .action(ArgAction::Append),
+        )
         .arg(flag("created-after", "INSTANT", "Only accepted after this instant"))
         .arg(flag("created-before", "INSTANT", "Only accepted before this instant"))
         .arg(flag("limit", "N", "At most so many").default_value("50"))
@@ -44,7 +47,8 @@ pub(crate) fn command() -> Command {
 
 /// Reads the flags.
 pub(crate) fn read(mut args: Args<'_>) -> Option<List> {
-    let state = args.one("state", |text| text.parse::<distrack_core::TaskState>().map(|state| state.to_string()));
+    let state =
+        args.one("state", |text| text.parse::<distrack_core::TaskState>().map(|state| state.to_string()));
     let queue = args.one("queue", |text| text.parse::<distrack_core::QueueName>().map(String::from));
     let labels = args.many("label", |text| values::pair(text).map(|_| text.to_owned()));
     let mut instants = ["created-after", "created-before"].map(|name| args.one(name, instant));
@@ -65,7 +69,8 @@ impl List {
             let answer = self.page(api, self.limit - tasks.len(), cursor.take()).await?;
             let mut page = answer.json()?;
             let next = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-            let found = page.get_mut("tasks").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+            let found =
+                page.get_mut("tasks").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
             let whole = tasks.is_empty();
             // An empty page with a cursor would go round for ever.
             let last = next.is_none() || found.is_empty() || tasks.len() + found.len() >= self.limit;
@@ -101,8 +106,9 @@ fn table(tasks: &[Value]) -> String {
             none if none == "-" => cell(task, "argv"),
             command => command,
         };
-        let mut row: Vec<_> =
-            ["task_id", "state", "queue", "attempt", "exit_code", "scheduled_at", "worker"].map(|name| cell(task, name)).into();
+        let mut row: Vec<_> = ["task_id", "state", "queue", "attempt", "exit_code", "scheduled_at", "worker"]
+            .map(|name| cell(task, name))
+            .into();
         row.push(output::short(&command, 60));
         row
     };

@@ -221,6 +221,8 @@ fn decode(encoding: &str, text: &str) -> Result<Vec<u8>, Failure> {
         "base64" => STANDARD
             .decode(text)
             .map_err(|error| Failure::new(exits::FAILED, format!("the output cannot be read: {error}"))),
-        other => Err(Failure::new(exits::FAILED, format!("the output is encoded as {other}, which is unknown"))),
+        other => {
+            Err(Failure::new(exits::FAILED, format!("the output is encoded as {other}, which is unknown")))
+        }
     }
 }

@@ -86,13 +86,20 @@ fn show(value: &Value) -> String {
         Value::String(text) => plain(text),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
-        Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(" "),
+        Value::Array(items) => items.iter().map(item).collect::<Vec<_>>().join(" "),
         Value::Object(pairs) if pairs.is_empty() => "-".to_owned(),
         Value::Object(pairs) => {
             let pair = |(key, value): (&String, &Value)| format!("{}={}", plain(key), show(value));
             pairs.iter().map(pair).collect::<Vec<_>>().join(",")
         }
     }
+}
+
+/// An item of a list, quoted as a shell would need it when it would not look like one item.
+fn item(value: &Value) -> String {
+    let shown = show(value);
+    let is_plain = !shown.is_empty() && !shown.contains([' ', '\'', '"']);
+    if is_plain { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
 }
 
 /// Control characters made visible: what a user submitted must not steer the terminal of another one.
@@ -120,7 +127,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_lines_end_without_blanks() {
-        let rows = [vec!["a".to_owned(), "längst".to_owned(), String::new()], vec!["bbb".into(), "x".into(), "y".into()]];
+        let rows = [
+            vec!["a".to_owned(), "längst".to_owned(), String::new()],
+            vec!["bbb".into(), "x".into(), "y".into()],
+        ];
         assert_eq!(table(&["ID", "NAME", "Z"], &rows), "ID   NAME    Z\na    längst\nbbb  x       y");
     }
 
@@ -129,6 +139,8 @@ mod tests {
         let task = json!({"command": "echo '\u{1b}[2J'\nrm", "labels": {"a": "1", "b": "2"}, "error": null});
         assert_eq!(cell(&task, "command"), "echo '\\u{1b}[2J'\\nrm");
         assert_eq!(fields(&task, &["error", "labels", "none"]), "labels  a=1,b=2");
+        let argv = json!({"argv": ["sh", "-c", "a b", "x"]});
+        assert_eq!(cell(&argv, "argv"), "sh -c 'a b' x");
     }
 
     #[test]

@@ -94,7 +94,9 @@ pub(crate) fn read(mut args: Args<'_>) -> Option<Submit> {
     };
     let words = args.texts("command");
     match words.as_slice() {
-        [] => args.problems().add("the command is missing; put it after --, as in: distrack submit -- echo hello"),
+        [] => args
+            .problems()
+            .add("the command is missing; put it after --, as in: distrack submit -- echo hello"),
         [line] => draft.command = Some(line.clone()),
         words if args.is_on("shell") => draft.command = Some(words.join(" ")),
         words => draft.argv = Some(words.to_vec()),
@@ -134,7 +136,8 @@ fn pairs(args: &mut Args<'_>, name: &str) -> BTreeMap<String, String> {
 
 /// What the API says of a field, said of the flag that fills it.
 fn in_flags(error: &FieldError) -> String {
-    let (field, rest) = error.field.find(['.', '[']).map_or((&*error.field, ""), |at| error.field.split_at(at));
+    let (field, rest) =
+        error.field.find(['.', '[']).map_or((&*error.field, ""), |at| error.field.split_at(at));
     let flag = match field {
         "command" | "argv" => return format!("the command {}", error.message),
         "delay_seconds" => "--delay",
@@ -188,7 +191,9 @@ impl Submit {
         let Some(answer) = view::ended(api, &id, deadline).await? else {
             return Err(Failure::new(
                 exits::SUBMIT_WAITED,
-                format!("task {id} has not ended yet; see distrack status {id}, or stop it: distrack cancel {id}"),
+                format!(
+                    "task {id} has not ended yet; see distrack status {id}, or stop it: distrack cancel {id}"
+                ),
             ));
         };
         let task = answer.json()?;

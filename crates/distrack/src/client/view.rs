@@ -56,7 +56,10 @@ pub(crate) fn commands() -> [Command; 3] {
 
 /// The task ids that a command takes.
 pub(crate) fn task_argument(most: usize) -> Arg {
-    Arg::new("task_id").value_name("TASK_ID").num_args(0..=most).help("The task, as distrack submit printed it")
+    Arg::new("task_id")
+        .value_name("TASK_ID")
+        .num_args(0..=most)
+        .help("The task, as distrack submit printed it")
 }
 
 /// A look at something.
@@ -136,16 +139,13 @@ pub(crate) async fn task(api: &Api, id: &str) -> Result<Answer, Failure> {
 
 /// Whether a task has ended.
 pub(crate) fn has_ended(task: &Value) -> bool {
-    let state: Option<TaskState> = task.get("state").and_then(Value::as_str).and_then(|state| state.parse().ok());
+    let state: Option<TaskState> =
+        task.get("state").and_then(Value::as_str).and_then(|state| state.parse().ok());
     state.is_some_and(TaskState::is_terminal)
 }
 
 /// Waits until a task has ended; `None` when it has not by `deadline`.
-pub(crate) async fn ended(
-    api: &Api,
-    id: &str,
-    deadline: Option<Instant>,
-) -> Result<Option<Answer>, Failure> {
+pub(crate) async fn ended(api: &Api, id: &str, deadline: Option<Instant>) -> Result<Option<Answer>, Failure> {
     let mut pause = Pause::default();
     loop {
         let answer = task(api, id).await?;

@@ -54,7 +54,9 @@ impl Health {
         let bind = reader.one("bind", values::host)?;
         let listen = listen(&mut reader, setting, &bind)?;
         if listen.port == 0 {
-            reader.problems().add(format!("{setting} is a free port, which only the service knows: give --url"));
+            reader
+                .problems()
+                .add(format!("{setting} is a free port, which only the service knows: give --url"));
             return None;
         }
         Some(Self { url: ready(client::server(&dialled(&listen)).ok()?) })

@@ -32,7 +32,9 @@ pub(crate) async fn run(settings: Migrate) -> anyhow::Result<u8> {
     let (code, text) = match migrate(store.as_ref(), settings.wait).await {
         Ok(Migrated::Nothing) => (exits::OK, "the schema is up to date".to_owned()),
         Ok(Migrated::From(0, to)) => (exits::OK, format!("the schema is made: migration {to}")),
-        Ok(Migrated::From(from, to)) => (exits::OK, format!("the schema is brought from migration {from} to {to}")),
+        Ok(Migrated::From(from, to)) => {
+            (exits::OK, format!("the schema is brought from migration {from} to {to}"))
+        }
         Err(Refused::Waited(error)) => {
             eprintln!("distrack: {} did not answer in time: {error}", settings.database);
             return Ok(exits::WAITED);

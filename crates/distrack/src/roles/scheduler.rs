@@ -29,6 +29,7 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let settings = Settings { allowed_hosts, ..Settings::default() };
-    distrack_scheduler::serve(listener, store, settings, Metrics::new("scheduler"), readiness, shutdown).await?;
+    distrack_scheduler::serve(listener, store, settings, Metrics::new("scheduler"), readiness, shutdown)
+        .await?;
     Ok(())
 }

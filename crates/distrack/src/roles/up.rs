@@ -26,12 +26,12 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Runs until `shutdown`, then drains the workers first, the coordinator next, the scheduler last.
 pub(crate) async fn run(settings: Up, shutdown: CancellationToken) -> anyhow::Result<()> {
     let _lock = lock(&settings.data_dir)?;
+    let ports = Ports::bind(&settings).await?;
+    let banner = ports.banner(&settings)?;
     let store = tokio::select! {
         store = open(&settings) => store?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let ports = Ports::bind(&settings).await?;
-    let banner = ports.banner(&settings)?;
     let parts = start(settings, store, ports)?;
     let stop = tokio::select! {
         () = parts.ready(WAIT) => false,
@@ -70,7 +70,8 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
         Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
     }
     // Only so that a refusal can name this process.
-    let named = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let named =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     named.with_context(failed)?;
     Ok(file)
 }

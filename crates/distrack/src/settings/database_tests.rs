@@ -30,7 +30,9 @@ fn the_pieces_make_a_url_and_missing_ones_have_defaults() {
 #[test]
 fn characters_that_mean_something_in_a_url_are_encoded() {
     let odd = "p@ss:w/rd?#%20 ü";
-    let url = exposed(composed(&[("POSTGRES_PASSWORD", odd), ("POSTGRES_USER", odd), ("POSTGRES_DB", odd)]).unwrap());
+    let url = exposed(
+        composed(&[("POSTGRES_PASSWORD", odd), ("POSTGRES_USER", odd), ("POSTGRES_DB", odd)]).unwrap(),
+    );
     let url = Url::parse(&url).unwrap();
     let part = |text: &str| {
         let bytes = text.split('%').enumerate().flat_map(|(index, piece)| match index {
@@ -49,7 +51,8 @@ fn characters_that_mean_something_in_a_url_are_encoded() {
 fn a_socket_an_ipv6_host_and_a_kubernetes_port_are_understood() {
     let url = exposed(composed(&[("POSTGRES_HOST", "/var/run/postgresql")]).unwrap());
     assert!(url.ends_with("?host=%2Fvar%2Frun%2Fpostgresql"), "{url}");
-    let url = exposed(composed(&[("POSTGRES_HOST", "::1"), ("POSTGRES_PORT", "tcp://10.0.0.1:5432")]).unwrap());
+    let url =
+        exposed(composed(&[("POSTGRES_HOST", "::1"), ("POSTGRES_PORT", "tcp://10.0.0.1:5432")]).unwrap());
     assert_eq!(url, "postgres://postgres@[::1]:5432/distrack");
     assert!(composed(&[("POSTGRES_PORT", "x")]).unwrap_err().starts_with("POSTGRES_PORT=x"));
     assert!(composed(&[("POSTGRES_HOST", "a b")]).unwrap_err().starts_with("POSTGRES_HOST=a b"));
@@ -68,7 +71,9 @@ fn a_password_is_never_shown() {
 
 #[test]
 fn a_file_is_named_by_path() {
-    for (text, path) in [("sqlite:///a/b.db", "/a/b.db"), ("sqlite://b.db", "b.db"), ("sqlite:b.db?x=1", "b.db")] {
+    for (text, path) in
+        [("sqlite:///a/b.db", "/a/b.db"), ("sqlite://b.db", "b.db"), ("sqlite:b.db?x=1", "b.db")]
+    {
         assert_eq!(Database::parse(text).unwrap(), Database::Sqlite(path.into()));
     }
     assert!(Database::parse("sqlite://").is_err() && Database::parse("sqlite::memory:").is_err());

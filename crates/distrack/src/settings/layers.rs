@@ -119,7 +119,11 @@ fn items(value: toml::Value, list: bool) -> Result<Vec<String>, &'static str> {
             pairs.into_iter().map(pair).collect()
         }
         toml::Value::Array(_) | toml::Value::Table(_) => Err("must be one value"),
-        one => scalar(one).map(|item| vec![item]),
+        toml::Value::String(_)
+        | toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_) => scalar(value).map(|item| vec![item]),
     }
 }
 

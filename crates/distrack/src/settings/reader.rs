@@ -35,11 +35,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one value. `None` when there is none, or it is wrong, which is noted.
-    pub(crate) fn one<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(crate) fn one<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.many(name, |items| parse(items.last().map_or("", String::as_str)))
     }
 

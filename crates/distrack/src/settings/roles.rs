@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::shared::{
-    Running, Timing, allowed_hosts, bind, database, fleet_database, folder, listen,
-};
+use super::shared::{Running, Timing, allowed_hosts, bind, database, fleet_database, folder, listen};
 use super::values::{self, Listen};
 use super::{Database, Role, shared};
 

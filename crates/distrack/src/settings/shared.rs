@@ -117,9 +117,7 @@ pub(super) fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
 
 /// An absolute folder, so that it means the same wherever it is shown.
 pub(super) fn folder(reader: &mut Reader<'_>, name: &str) -> Option<PathBuf> {
-    reader.one(name, |text| {
-        std::path::absolute(text).map_err(|error| format!("must be a folder: {error}"))
-    })
+    reader.one(name, |text| std::path::absolute(text).map_err(|error| format!("must be a folder: {error}")))
 }
 
 /// The database, wherever it is named; nowhere is a problem.

@@ -85,7 +85,12 @@ pub(crate) fn find(role: Role, name: &str) -> Option<&'static Setting> {
 
 /// Every role that takes a setting of this name.
 pub(crate) fn takers(name: &str) -> Vec<Role> {
-    SETTINGS.iter().filter(|setting| setting.name == name).flat_map(|setting| setting.roles).copied().collect()
+    SETTINGS
+        .iter()
+        .filter(|setting| setting.name == name)
+        .flat_map(|setting| setting.roles)
+        .copied()
+        .collect()
 }
 
 const fn setting(
@@ -214,13 +219,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Found("none"),
         "What the worker has, for tasks that require it",
     ),
-    setting(
-        "worker_name",
-        &[Worker],
-        "NAME",
-        Found("the host's name"),
-        "What people call this worker",
-    ),
+    setting("worker_name", &[Worker], "NAME", Found("the host's name"), "What people call this worker"),
     setting(
         "worker_address",
         &[Worker],
@@ -286,13 +285,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Found("none"),
         "Names besides localhost under which the API is reached; a request for another Host is refused",
     ),
-    setting(
-        "wait",
-        &[Migrate],
-        "DURATION",
-        Text("30s"),
-        "How long to wait for the database to answer",
-    ),
+    setting("wait", &[Migrate], "DURATION", Text("30s"), "How long to wait for the database to answer"),
     setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
     setting(
         "log_format",

@@ -63,15 +63,33 @@ pub(crate) static KINDS: [Kind; 16] = [
     printing(kind("hello", "echo hello N", plain), Printed::Stdout("hello N\n")),
     printing(kind("later", "echo later N", delayed), Printed::Stdout("later N\n")),
     printing(kind("urgent", "echo urgent N", |_| json!({"priority": 50})), Printed::Stdout("urgent N\n")),
-    printing(kind("other_queue", "echo queued N", |_| json!({"queue": "etl"})), Printed::Stdout("queued N\n")),
-    printing(kind("stderr", "echo complaint N >&2; exit 7", plain), Printed::Stderr("complaint N\n")).ends_with(7),
+    printing(
+        kind("other_queue", "echo queued N", |_| json!({"queue": "etl"})),
+        Printed::Stdout("queued N\n"),
+    ),
+    printing(kind("stderr", "echo complaint N >&2; exit 7", plain), Printed::Stderr("complaint N\n"))
+        .ends_with(7),
     kind("silent", "true", delayed),
     failing(kind("fails", "exit 3", plain), "exit_code", Some(3)),
     kind("fails_once", "[ $DISTRACK_ATTEMPT -ge 2 ]", retried),
-    failing(kind("fails_always", "exit 4", |_| json!({"max_attempts": 3, "backoff": BACKOFF()})), "exit_code", Some(4)),
+    failing(
+        kind("fails_always", "exit 4", |_| json!({"max_attempts": 3, "backoff": BACKOFF()})),
+        "exit_code",
+        Some(4),
+    ),
     failing(kind("times_out", "sleep 20", |_| json!({"timeout": "300ms"})), "timeout", None),
-    Kind { state: "cancelled", cause: None, exit_code: None, ..kind("cancel_pending", "true", |_| json!({"delay_seconds": 600})) },
-    Kind { state: "cancelled", cause: Some("cancelled"), exit_code: None, ..kind("cancel_running", "sleep 20", plain) },
+    Kind {
+        state: "cancelled",
+        cause: None,
+        exit_code: None,
+        ..kind("cancel_pending", "true", |_| json!({"delay_seconds": 600}))
+    },
+    Kind {
+        state: "cancelled",
+        cause: Some("cancelled"),
+        exit_code: None,
+        ..kind("cancel_running", "sleep 20", plain)
+    },
     printing(kind("long_output", "seq 1 40000", plain), Printed::LongSequence),
     printing(kind("binary", r"printf '\000\377\001'", plain), Printed::Bytes(b"\x00\xff\x01")),
     printing(kind("works", "sleep 0.0$((N % 10)); echo done N", plain), Printed::Stdout("done N\n")),
@@ -96,10 +114,8 @@ impl Kind {
     pub(crate) fn body(&self, n: usize, effects: &Path) -> Value {
         let command = self.command.replace('N', &n.to_string());
         let mut body = (self.fields)(n);
-        body["command"] = json!(format!(
-            "echo \"$DISTRACK_TASK_ID $DISTRACK_EPOCH\" >>'{}'; {command}",
-            effects.display()
-        ));
+        body["command"] =
+            json!(format!("echo \"$DISTRACK_TASK_ID $DISTRACK_EPOCH\" >>'{}'; {command}", effects.display()));
         body["labels"] = json!({"kind": self.name, "n": n.to_string()});
         body
     }
@@ -129,8 +145,12 @@ impl Kind {
         };
         match self.printed {
             Printed::Anything => {}
-            Printed::Stdout(text) => assert_eq!(raw("stdout").await, text.replace('N', number).as_bytes(), "{task}"),
-            Printed::Stderr(text) => assert_eq!(raw("stderr").await, text.replace('N', number).as_bytes(), "{task}"),
+            Printed::Stdout(text) => {
+                assert_eq!(raw("stdout").await, text.replace('N', number).as_bytes(), "{task}")
+            }
+            Printed::Stderr(text) => {
+                assert_eq!(raw("stderr").await, text.replace('N', number).as_bytes(), "{task}")
+            }
             Printed::Bytes(bytes) => assert_eq!(raw("stdout").await, bytes, "{task}"),
             Printed::LongSequence => {
                 let full: Vec<u8> = (1..=40_000).flat_map(|line| format!("{line}\n").into_bytes()).collect();

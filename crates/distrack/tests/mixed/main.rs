@@ -94,7 +94,8 @@ async fn ended(api: &Api, count: usize) -> Vec<Value> {
         for task in &tasks {
             *states.entry(task["state"].as_str().unwrap_or_default().to_owned()).or_insert(0) += 1;
         }
-        let open: usize = ["pending", "dispatched", "running"].iter().filter_map(|state| states.get(*state)).sum();
+        let open: usize =
+            ["pending", "dispatched", "running"].iter().filter_map(|state| states.get(*state)).sum();
         if tasks.len() - open >= count { Ok(tasks) } else { Err(anyhow::anyhow!("{states:?}")) }
     })
     .await
@@ -124,7 +125,8 @@ fn read_effects(path: &Path) -> HashMap<String, Vec<i64>> {
 
 /// What holds for every task, whatever its kind.
 fn check_common(task: &Value, effects: &HashMap<String, Vec<i64>>) {
-    let at = |field: &str| task[field].as_str().map(|text| chrono::DateTime::parse_from_rfc3339(text).unwrap());
+    let at =
+        |field: &str| task[field].as_str().map(|text| chrono::DateTime::parse_from_rfc3339(text).unwrap());
     let scheduled = at("scheduled_at").unwrap();
     for field in ["picked_at", "started_at", "completed_at", "failed_at"] {
         assert!(at(field).is_none_or(|at| at >= scheduled), "{field} is early: {task}");

@@ -75,10 +75,6 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn text(schema: &Value) -> &str {
-    schema["description"].as_str().unwrap_or_default()
-}
-
 /// A row for a field or a parameter.
 pub(super) fn row(name: &str, place: &str, required: bool, schema: &Value, description: &str) -> String {
     let mark = if required { " <b>required</b>" } else { "" };
@@ -89,7 +85,7 @@ pub(super) fn row(name: &str, place: &str, required: bool, schema: &Value, descr
         "<tr><td><code>{}</code>{mark}{place}<td>{}<td>{}{}</tr>",
         escape(name),
         name_of(schema),
-        line(description),
+        line(text),
         limits_of(schema)
     )
 }
