@@ -1,21 +1,22 @@
 //! Sending claimed attempts to their worker, until it is certain who has them.
 //!
 //! A worker that answers says so for each attempt. Without an answer the same epochs are sent again; only
-//! what provably never arrived is given back. After a few silent tries the registration is dropped: the
+//! what provably never arrived is given back, and only what is alone at fault is failed. After a few silent tries the registration is dropped: the
 //! worker, if it lives, registers anew and says what it holds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distrack_core::{AttemptRef, Cause, Outcome, Output, SessionId};
+use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
 use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
-use distrack_store::{AttemptEvent, AttemptReport, Claimed};
+use distrack_store::{Claimed, Slot};
 use tonic::{Code, Status};
 use tracing::{debug, warn};
 
 use crate::Coordinator;
 use crate::fleet::Client;
+use crate::unreadable;
 
 /// How long one try may take.
 const TRY_LIMIT: Duration = Duration::from_secs(5);
@@ -47,24 +48,27 @@ enum Answer {
     NotDelivered(Status),
     /// The worker is registering at this moment and took nothing.
     Later,
-    /// The worker cannot read it and never will.
+    /// The worker cannot read it and never will; it took nothing.
     Unreadable(Status),
     /// Nobody knows.
     Silent(Status),
 }
 
 /// Takes the slots of claimed attempts and sends them in the background.
-pub(crate) fn start(coordinator: &Arc<Coordinator>, session: SessionId, claimed: Vec<Claimed>) {
+///
+/// Only to the registration that they were claimed for: a later one has given them back.
+pub(crate) fn start(coordinator: &Arc<Coordinator>, slot: Slot, claimed: Vec<Claimed>) {
+    let Slot { session, attach } = slot;
     for claimed in split(claimed) {
         let attempts: Vec<AttemptRef> = claimed.iter().map(|claimed| claimed.attempt).collect();
         let assignments = claimed.into_iter().map(assignment).collect();
-        let found = coordinator.fleet.with_session(session, |attached| {
+        let found = coordinator.fleet.with(session, attach, |attached| {
             attached.held.extend(&attempts);
-            (attached.attach, attached.client.clone(), attached.name.clone())
+            (attached.client.clone(), attached.name.clone())
         });
         let coordinator = Arc::clone(coordinator);
-        let Some((attach, client, worker)) = found else {
-            // It left between the look and the claim; nothing was sent.
+        let Some((client, worker)) = found else {
+            // It left or registered anew between the look and the claim; nothing was sent.
             coordinator
                 .deliveries
                 .clone()
@@ -128,7 +132,7 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
                     break;
                 }
             }
-            Answer::Unreadable(status) => return refuse(coordinator, delivery, &status).await,
+            Answer::Unreadable(status) => return unread(coordinator, delivery, &status).await,
             Answer::NotDelivered(status) if !delivery.maybe_sent => {
                 coordinator.metrics.dispatched("not_delivered", delivery.attempts.len());
                 pause(coordinator, &delivery, &status);
@@ -157,6 +161,23 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
 }
 
 impl Delivery {
+    fn halve(mut self) -> (Self, Self) {
+        let middle = self.attempts.len() / 2;
+        let other = Self {
+            session: self.session,
+            attach: self.attach,
+            client: self.client.clone(),
+            worker: self.worker.clone(),
+            attempts: self.attempts.split_off(middle),
+            request: DispatchRequest {
+                assignments: self.request.assignments.split_off(middle),
+                ..self.request.clone()
+            },
+            maybe_sent: self.maybe_sent,
+        };
+        (self, other)
+    }
+
     async fn attempt(&mut self) -> Answer {
         let call = self.client.dispatch(self.request.clone());
         let answer = match tokio::time::timeout(TRY_LIMIT, call).await {
@@ -166,22 +187,22 @@ impl Delivery {
         match answer {
             Ok(response) => {
                 let acceptances: Vec<_> = response.into_inner().acceptances().collect();
-                if acceptances.len() == self.attempts.len() {
+                let known = !acceptances.contains(&Acceptance::Unspecified);
+                if known && acceptances.len() == self.attempts.len() {
                     Answer::Accepted(acceptances)
                 } else {
                     Answer::Silent(Status::internal("the answer does not match the request"))
                 }
             }
-            Err(status) if never_connected(&status) || status.code() == Code::FailedPrecondition => {
+            // The last one is said by whoever is no worker at all.
+            Err(status)
+                if never_connected(&status)
+                    || matches!(status.code(), Code::FailedPrecondition | Code::Unimplemented) =>
+            {
                 Answer::NotDelivered(status)
             }
             Err(status) if status.code() == Code::Aborted => Answer::Later,
-            Err(status)
-                if matches!(
-                    status.code(),
-                    Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented
-                ) =>
-            {
+            Err(status) if matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) => {
                 Answer::Unreadable(status)
             }
             Err(status) => Answer::Silent(status),
@@ -215,11 +236,11 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
     let draining = acceptances.contains(&Acceptance::Draining);
     coordinator.metrics.dispatched("accepted", acceptances.len() - refused.len());
     coordinator.fleet.with(delivery.session, delivery.attach, |attached| {
-        attached.failures = 0;
+        attached.pause.failures = 0;
         attached.draining |= draining;
         if !refused.is_empty() {
             // Its count of free slots differs from ours for a moment.
-            attached.paused_until = Some(Instant::now() + Duration::from_millis(100));
+            attached.pause.until = Some(Instant::now() + Duration::from_millis(100));
         }
     });
     if !refused.is_empty() {
@@ -231,13 +252,16 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
 /// Claims nothing for a worker that cannot be reached, for longer each time.
 fn pause(coordinator: &Coordinator, delivery: &Delivery, status: &Status) {
     coordinator.fleet.with(delivery.session, delivery.attach, |attached| {
-        let pause = PAUSE.saturating_mul(1 << attached.failures.min(10)).min(MAX_PAUSE);
-        attached.failures = attached.failures.saturating_add(1);
-        attached.paused_until = Some(Instant::now() + pause);
-        let hint = if status.code() == Code::FailedPrecondition {
-            "another process answers at this address: do several workers advertise it?"
-        } else {
-            "cannot be reached"
+        let failures = attached.pause.failures;
+        let pause = PAUSE.saturating_mul(1 << failures.min(10)).min(MAX_PAUSE);
+        attached.pause.failures = failures.saturating_add(1);
+        attached.pause.until = Some(Instant::now() + pause);
+        let hint = match status.code() {
+            Code::FailedPrecondition => {
+                "another process answers at this address, or the worker has just moved to another coordinator"
+            }
+            Code::Unimplemented => "what answers at this address is no worker",
+            _ => "cannot be reached",
         };
         warn!(worker = attached.name, address = attached.address, error = %status, hint, "dispatch failed");
     });
@@ -254,22 +278,18 @@ async fn give_back(coordinator: &Coordinator, session: SessionId, attempts: Vec<
     }
 }
 
-/// Fails attempts that the worker cannot read, instead of offering them for ever.
-async fn refuse(coordinator: &Coordinator, delivery: Delivery, status: &Status) {
-    warn!(worker = delivery.worker, error = %status, "assignments refused as unreadable");
+/// Finds the attempt that the worker cannot read, by halves, and fails it; the others go their way.
+async fn unread(coordinator: &Coordinator, delivery: Delivery, status: &Status) {
+    if delivery.attempts.len() > 1 {
+        let (one, other) = delivery.halve();
+        tokio::join!(Box::pin(deliver(coordinator, one)), Box::pin(deliver(coordinator, other)));
+        return;
+    }
+    warn!(worker = delivery.worker, error = %status, "an assignment was refused as unreadable");
     coordinator.metrics.dispatched("unreadable", delivery.attempts.len());
-    let outcome = Outcome {
-        final_failure: true,
-        ..Outcome::failure(
-            Cause::SpawnFailed,
-            format!("the worker refused the assignment: {}", status.message()),
-        )
-    };
-    let event = AttemptEvent::Finished { ago: Duration::ZERO, ran: None, outcome, output: Output::default() };
-    let reports = |attempt: &AttemptRef| AttemptReport { attempt: *attempt, event: event.clone() };
-    let reports = delivery.attempts.iter().map(reports).collect();
     coordinator.fleet.vacate(delivery.session, &delivery.attempts);
-    if let Err(error) = coordinator.recorder.record(reports).await {
-        warn!(%error, "cannot record refused assignments");
+    for attempt in delivery.attempts {
+        let reason = format!("the worker refused the assignment: {}", status.message());
+        unreadable::end(coordinator, attempt, reason).await;
     }
 }

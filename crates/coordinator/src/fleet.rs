@@ -3,7 +3,7 @@
 //! In memory only, and rebuilt by registrations: the store knows which session is attached to whom.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use distrack_proto::v1::worker_service_client::WorkerServiceClient;
 use distrack_store::HeartbeatSeen;
 use tokio::sync::Notify;
 use tonic::transport::Channel;
+
+/// How long after its end a rest is remembered.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
 
 /// A client of one worker.
 pub(crate) type Client = WorkerServiceClient<Channel>;
@@ -36,42 +39,45 @@ pub(crate) struct Attached {
     pub(crate) unsaved: bool,
     pub(crate) busy: u32,
     pub(crate) draining: bool,
-    /// Deliveries that failed in a row; each makes the next pause longer.
-    pub(crate) failures: u32,
-    /// Nothing is claimed for it before.
-    pub(crate) paused_until: Option<Instant>,
+    /// Whether it is given a rest.
+    pub(crate) pause: Pause,
 }
 
-/// Free slots of workers of one kind.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Vacancy {
-    pub(crate) queues: Option<Vec<QueueName>>,
-    pub(crate) labels: BTreeMap<String, String>,
-    /// One entry for each slot, in the order in which they are to be filled.
-    pub(crate) slots: Vec<SessionId>,
+/// A rest that a worker is given because deliveries failed. Outlives its registration.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pause {
+    /// Deliveries that failed in a row; each makes the next rest longer.
+    pub(crate) failures: u32,
+    /// Nothing is claimed for it before.
+    pub(crate) until: Option<Instant>,
 }
 
 /// The attached sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
     sessions: Mutex<HashMap<SessionId, Attached>>,
-    turn: AtomicUsize,
+    /// The rests of sessions that were detached.
+    resting: Mutex<HashMap<SessionId, Pause>>,
+    /// How many slots were filled: whose turn it is among equals.
+    pub(crate) filled: AtomicUsize,
     /// A slot came free, or a worker came.
     pub(crate) vacated: Notify,
 }
 
 impl Fleet {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Attached>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Attached>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a session in, in place of its earlier registration.
+    /// Takes a session in, in place of its earlier registration; one that was overtaken changes nothing.
     pub(crate) fn attach(&self, session: SessionId, mut attached: Attached) {
         let mut sessions = self.lock();
-        if let Some(earlier) = sessions.get(&session) {
-            attached.failures = earlier.failures;
-            attached.paused_until = earlier.paused_until;
+        let earlier = sessions.get(&session);
+        if earlier.is_some_and(|earlier| earlier.attach > attached.attach) {
+            return;
         }
+        let rested = self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        attached.pause = earlier.map(|earlier| earlier.pause).or(rested).unwrap_or_default();
         sessions.insert(session, attached);
         self.vacated.notify_one();
     }
@@ -80,10 +86,60 @@ impl Fleet {
     pub(crate) fn detach(&self, session: SessionId, attach: i64) -> bool {
         let mut sessions = self.lock();
         let current = sessions.get(&session).is_some_and(|attached| attached.attach == attach);
-        if current {
-            sessions.remove(&session);
+        if current && let Some(attached) = sessions.remove(&session) {
+            self.let_rest(session, attached.pause);
         }
         current
+    }
+
+    /// Remembers a rest for when the session comes back, and forgets those that were over long ago.
+    fn let_rest(&self, session: SessionId, pause: Pause) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.retain(|_, pause| pause.until.is_some_and(|until| until.elapsed() < FORGOTTEN_AFTER));
+        if pause.until.is_some() {
+            resting.insert(session, pause);
+        }
+    }
+
+    /// Notes a heartbeat. `None` if the registration is not the attached one; else what is to be stopped.
+    pub(crate) fn heard(
+        &self,
+        session: SessionId,
+        attach: i64,
+        busy: u32,
+        draining: bool,
+        late_after: Duration,
+    ) -> Option<Vec<AttemptRef>> {
+        let (was_late, cancel) = self.with(session, attach, |attached| {
+            let was_late = attached.heard.elapsed() > late_after;
+            attached.heard = Instant::now();
+            attached.unsaved = true;
+            attached.busy = busy;
+            attached.draining |= draining;
+            (was_late, attached.cancel.iter().copied().collect())
+        })?;
+        if was_late {
+            self.vacated.notify_one();
+        }
+        Some(cancel)
+    }
+
+    /// Takes over which held attempts are to be stopped; returns those that their worker has not been told of.
+    pub(crate) fn mark(&self, marks: Vec<(SessionId, AttemptRef)>) -> Vec<(SessionId, Vec<AttemptRef>)> {
+        let mut by_session: HashMap<SessionId, HashSet<AttemptRef>> = HashMap::new();
+        for (session, attempt) in marks {
+            by_session.entry(session).or_default().insert(attempt);
+        }
+        let mut news = Vec::new();
+        for (session, attached) in self.lock().iter_mut() {
+            let marked = by_session.remove(session).unwrap_or_default();
+            let untold: Vec<_> = marked.difference(&attached.cancel).copied().collect();
+            attached.cancel = marked;
+            if !untold.is_empty() {
+                news.push((*session, untold));
+            }
+        }
+        news
     }
 
     /// Forgets every session that was not heard for `limit`; returns their names.
@@ -146,68 +202,5 @@ impl Fleet {
                 }
             })
             .collect()
-    }
-
-    /// Free slots, at most `limit`, by kind of worker: those that serve the same queues with the same labels.
-    /// Only workers that were heard within `heard_within` get work.
-    pub(crate) fn vacancies(&self, limit: usize, heard_within: Duration) -> Vec<Vacancy> {
-        type Kind = (Option<Vec<QueueName>>, BTreeMap<String, String>);
-        let mut kinds: BTreeMap<Kind, Vec<(SessionId, usize)>> = BTreeMap::new();
-        let now = Instant::now();
-        for (session, attached) in self.lock().iter() {
-            let paused = attached.paused_until.is_some_and(|until| until > now);
-            if attached.draining || paused || now.duration_since(attached.heard) > heard_within {
-                continue;
-            }
-            let free = attached.slots.saturating_sub(attached.held.len());
-            if free > 0 {
-                let kind = (attached.queues.clone(), attached.labels.clone());
-                kinds.entry(kind).or_default().push((*session, free));
-            }
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut vacancies: Vec<_> = kinds
-            .into_iter()
-            .map(|((queues, labels), free)| Vacancy { queues, labels, slots: seats(free, limit, turn) })
-            .collect();
-        if !vacancies.is_empty() {
-            let first = turn % vacancies.len();
-            vacancies.rotate_left(first);
-        }
-        vacancies
-    }
-}
-
-/// Seats in the order in which they are filled: the worker with the most free slots first, and equals in
-/// turn, beginning with another one each time.
-fn seats(mut free: Vec<(SessionId, usize)>, limit: usize, turn: usize) -> Vec<SessionId> {
-    free.sort_unstable();
-    let first = turn % free.len().max(1);
-    free.rotate_left(first);
-    let most = free.iter().map(|(_, free)| *free).max().unwrap_or(0);
-    let levels = (1..=most).rev();
-    let seats = levels
-        .flat_map(|level| free.iter().filter(move |(_, free)| *free >= level).map(|(session, _)| *session));
-    seats.take(limit).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worker_with_most_free_slots_is_filled_first_and_equals_take_turns() {
-        let (a, b) = (SessionId::new(), SessionId::new());
-        assert_eq!(seats(vec![(a, 3), (b, 1)], 10, 0), [a, a, a, b]);
-        assert_eq!(seats(vec![(a, 2), (b, 2)], 10, 0), [a, b, a, b]);
-        assert_eq!(seats(vec![(a, 2), (b, 2)], 10, 1), [b, a, b, a]);
-    }
-
-    #[test]
-    fn seats_never_exceed_the_limit_or_the_free_slots() {
-        let session = SessionId::new();
-        assert_eq!(seats(vec![(session, 9)], 4, 7).len(), 4);
-        assert_eq!(seats(vec![(session, 3)], 4, 7).len(), 3);
-        assert!(seats(Vec::new(), 4, 7).is_empty());
     }
 }

@@ -1,11 +1,10 @@
 //! Keeps sessions alive: one renewal for all workers that were heard, and cancels passed on to them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, SessionId};
-use distrack_proto::{convert, v1};
+use distrack_proto::{MAX_BATCH, convert, v1};
 use distrack_store::Wakeup;
 use tracing::{debug, info, warn};
 
@@ -37,7 +36,8 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, mut cancelled: Wakeup) {
 }
 
 async fn renew(coordinator: &Arc<Coordinator>, hinted: bool) -> Result<(), distrack_store::StoreError> {
-    let heard = coordinator.fleet.take_unsaved();
+    // A hint is about cancels only: leases are renewed once a second, whatever happens.
+    let heard = if hinted { Vec::new() } else { coordinator.fleet.take_unsaved() };
     if heard.is_empty() && !hinted {
         return Ok(());
     }
@@ -64,31 +64,24 @@ async fn renew(coordinator: &Arc<Coordinator>, hinted: bool) -> Result<(), distr
 
 /// Tells workers which attempts to stop. A call that is lost is made good by the next heartbeat's answer.
 fn pass_on(coordinator: &Arc<Coordinator>, marks: Vec<(SessionId, AttemptRef)>) {
-    let mut by_session: HashMap<SessionId, Vec<AttemptRef>> = HashMap::new();
-    for (session, attempt) in marks {
-        by_session.entry(session).or_default().push(attempt);
-    }
-    for (session, attempts) in by_session {
-        let found = coordinator.fleet.with_session(session, |attached| {
-            let news: Vec<_> =
-                attempts.into_iter().filter(|attempt| attached.cancel.insert(*attempt)).collect();
-            (news, attached.attach, attached.client.clone(), attached.name.clone())
-        });
-        let Some((news, attach, mut client, worker)) = found else { continue };
-        if news.is_empty() {
-            continue;
+    for (session, untold) in coordinator.fleet.mark(marks) {
+        for attempts in untold.chunks(MAX_BATCH) {
+            let found = coordinator.fleet.with_session(session, |attached| {
+                (attached.attach, attached.client.clone(), attached.name.clone())
+            });
+            let Some((attach, mut client, worker)) = found else { continue };
+            let request = v1::CancelAttemptsRequest {
+                session_id: convert::id_bytes(session.as_uuid()),
+                attach,
+                attempts: attempts.iter().copied().map(Into::into).collect(),
+            };
+            coordinator.deliveries.spawn(async move {
+                match tokio::time::timeout(CALL_LIMIT, client.cancel_attempts(request)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(status)) => debug!(worker, error = %status, "cancel not passed on"),
+                    Err(_) => debug!(worker, "cancel unanswered"),
+                }
+            });
         }
-        let request = v1::CancelAttemptsRequest {
-            session_id: convert::id_bytes(session.as_uuid()),
-            attach,
-            attempts: news.into_iter().map(Into::into).collect(),
-        };
-        coordinator.deliveries.spawn(async move {
-            match tokio::time::timeout(CALL_LIMIT, client.cancel_attempts(request)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(status)) => debug!(worker, error = %status, "cancel not passed on"),
-                Err(_) => debug!(worker, "cancel unanswered"),
-            }
-        });
     }
 }

@@ -13,23 +13,30 @@ mod metrics;
 mod pause;
 mod recorder;
 mod register;
+mod schema;
 mod service;
 mod snapshot;
 mod status;
 mod sweeper;
+mod unreadable;
+mod vacancy;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::CoordinatorId;
 use distrack_proto::v1::coordinator_service_server::CoordinatorServiceServer;
-use distrack_store::{Hint, Retention, Schema, Store};
+use distrack_store::{Hint, Retention, Store};
 use distrack_telemetry::{Metrics, Readiness};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
 
 use crate::fleet::Fleet;
@@ -73,6 +80,9 @@ pub enum ServeError {
     /// The protocol's description could not be read: a broken build.
     #[error("the reflection service failed: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A loop ended before its time: a bug, which the log tells more of.
+    #[error("the {0} loop ended by itself")]
+    Loop(String),
 }
 
 /// What every loop of a coordinator shares.
@@ -85,16 +95,30 @@ pub(crate) struct Coordinator {
     pub(crate) recorder: Recorder,
     /// Deliveries under way.
     pub(crate) deliveries: TaskTracker,
+    /// Fires when the database was first seen with a current schema.
+    pub(crate) current: CancellationToken,
     pub(crate) shutdown: CancellationToken,
 }
 
-/// How long a coordinator that stops waits for its deliveries and reports.
+impl Coordinator {
+    /// How long after its last heartbeat a worker is late: it gets no work until it is heard again.
+    pub(crate) fn late_after(&self) -> Duration {
+        self.settings.heartbeat_interval * 3
+    }
+}
+
+/// How long a coordinator that stops waits for calls, and then for its deliveries.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How long it then waits for reports that are being recorded.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serves until `shutdown`: then stops claiming, finishes what is on its way, and returns.
 ///
+/// Dispatches nothing and registers nobody until the database has this build's schema.
+///
 /// # Errors
-/// When the gRPC server cannot run. A database that is away is no error: it is waited for.
+/// When the gRPC server cannot run, or a loop ends by itself. A database that is away is no error: it is waited
+/// for.
 pub async fn serve(
     listener: TcpListener,
     store: Arc<dyn Store>,
@@ -113,24 +137,18 @@ pub async fn serve(
         metrics,
         recorder,
         deliveries: TaskTracker::new(),
-        shutdown: shutdown.clone(),
+        current: CancellationToken::new(),
+        shutdown: shutdown.child_token(),
     });
     info!(coordinator = %coordinator.id, "coordinator started");
 
     let recording = tokio::spawn(recording);
-    let loops = TaskTracker::new();
-    loops.spawn(dispatch::run(Arc::clone(&coordinator)));
-    loops.spawn(keeper::run(Arc::clone(&coordinator), coordinator.store.wakeup(Hint::Cancel)));
-    loops.spawn(sweeper::sweep(Arc::clone(&coordinator)));
-    loops.spawn(sweeper::prune(Arc::clone(&coordinator)));
-    loops.spawn(snapshot::run(Arc::clone(&coordinator)));
-    loops.spawn(watch_schema(Arc::clone(&coordinator), readiness.clone()));
-    loops.close();
+    let health = HealthReporter::new();
+    let mut loops = start_loops(&coordinator, readiness, &health);
+    let served = serve_until_stopped(listener, &coordinator, health, &mut loops).await;
 
-    serve_grpc(listener, Arc::clone(&coordinator), shutdown).await?;
-
-    readiness.set(Err("the coordinator is stopping".to_owned()));
-    loops.wait().await;
+    coordinator.shutdown.cancel();
+    let _ = tokio::time::timeout(STOP_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
     coordinator.deliveries.close();
     if tokio::time::timeout(STOP_LIMIT, coordinator.deliveries.wait()).await.is_err() {
         warn!(
@@ -138,61 +156,95 @@ pub async fn serve(
         );
     }
     drop(coordinator);
-    let _ = tokio::time::timeout(STOP_LIMIT, recording).await;
+    // What is cut off here, its worker reports again elsewhere.
+    let _ = tokio::time::timeout(RECORDED_WITHIN, recording).await;
     info!("coordinator stopped");
-    Ok(())
+    served
+}
+
+/// The loops, each of which says its name when it ends.
+type Loops = JoinSet<&'static str>;
+
+fn start_loops(coordinator: &Arc<Coordinator>, readiness: Readiness, health: &HealthReporter) -> Loops {
+    let shared = || Arc::clone(coordinator);
+    let mut loops = JoinSet::new();
+    let mut start = |name, work: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let coordinator = shared();
+        loops.spawn(async move {
+            tokio::select! {
+                () = coordinator.current.cancelled() => work.await,
+                () = coordinator.shutdown.cancelled() => {}
+            }
+            name
+        });
+    };
+    start("dispatch", Box::pin(dispatch::run(shared())));
+    start("keeper", Box::pin(keeper::run(shared(), coordinator.store.wakeup(Hint::Cancel))));
+    start("sweep", Box::pin(sweeper::sweep(shared())));
+    start("prune", Box::pin(sweeper::prune(shared())));
+    start("snapshot", Box::pin(snapshot::run(shared())));
+    let watch = schema::watch(shared(), readiness, health.clone());
+    loops.spawn(async move {
+        watch.await;
+        "schema"
+    });
+    loops
+}
+
+/// Serves until the shutdown, and a little longer for calls under way; or until a loop ends before it.
+async fn serve_until_stopped(
+    listener: TcpListener,
+    coordinator: &Arc<Coordinator>,
+    health: HealthReporter,
+    loops: &mut Loops,
+) -> Result<(), ServeError> {
+    let stop = coordinator.shutdown.clone();
+    let served = serve_grpc(listener, Arc::clone(coordinator), health);
+    let cut_off = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_LIMIT).await;
+    };
+    let (mut served, mut cut_off) = (pin!(served), pin!(cut_off));
+    loop {
+        tokio::select! {
+            served = &mut served => return served,
+            () = &mut cut_off => {
+                warn!("calls are cut off");
+                return Ok(());
+            }
+            Some(ended) = loops.join_next() => {
+                if !stop.is_cancelled() {
+                    let name = ended.map_or_else(|error| error.to_string(), str::to_owned);
+                    return Err(ServeError::Loop(name));
+                }
+            }
+        }
+    }
 }
 
 async fn serve_grpc(
     listener: TcpListener,
     coordinator: Arc<Coordinator>,
-    shutdown: CancellationToken,
+    health: HealthReporter,
 ) -> Result<(), ServeError> {
-    let (health_reporter, health) = tonic_health::server::health_reporter();
-    health_reporter.set_serving::<CoordinatorServiceServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(distrack_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let stop = coordinator.shutdown.clone();
     let service = CoordinatorServiceServer::new(Service::new(coordinator))
         .max_decoding_message_size(distrack_proto::MAX_MESSAGE)
         .max_encoding_message_size(distrack_proto::MAX_MESSAGE);
     Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(health)
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection)
         .add_service(service)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
-            shutdown.cancelled().await;
-            health_reporter.set_not_serving::<CoordinatorServiceServer<Service>>().await;
-        })
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stop.cancelled_owned(),
+        )
         .await?;
     Ok(())
-}
-
-/// Says whether the database is there and new enough, once for each change.
-async fn watch_schema(coordinator: Arc<Coordinator>, readiness: Readiness) {
-    let mut said = None;
-    loop {
-        let state = match coordinator.store.schema().await {
-            Ok(Schema::Current) => Ok(()),
-            Ok(Schema::Older { found, needed }) => Err(format!(
-                "the schema is at migration {found}, this build needs {needed}: run `distrack migrate`"
-            )),
-            Err(error) => Err(error.to_string()),
-        };
-        if said.as_ref() != Some(&state) {
-            match &state {
-                Ok(()) => info!("database ready"),
-                Err(reason) => warn!(%reason, "waiting for the database"),
-            }
-        }
-        readiness.set(state.clone());
-        let pause = if state.is_ok() { 5 } else { 1 };
-        said = Some(state);
-        if coordinator.wait(Duration::from_secs(pause)).await.is_stopping() {
-            return;
-        }
-    }
 }

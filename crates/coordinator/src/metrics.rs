@@ -97,12 +97,12 @@ impl Instruments {
             worker_heartbeat: gauges(
                 "distrack_worker_last_heartbeat_timestamp_seconds",
                 "When a worker was last heard, by the database's clock. Gone with its worker. Fleet-wide: take max.",
-                &["worker"],
+                &["worker", "worker_id"],
             ),
             worker_same_address: int_gauges(
                 "distrack_worker_same_address",
                 "Other live workers that advertise this worker's address. Must be 0. Fleet-wide: take max.",
-                &["worker"],
+                &["worker", "worker_id"],
             ),
         }
     }
@@ -156,8 +156,10 @@ impl Instruments {
                 continue;
             }
             let heard = worker.last_heartbeat_at.timestamp_micros() as f64 / 1e6;
-            self.worker_heartbeat.with_label_values(&[&worker.name]).set(heard);
-            self.worker_same_address.with_label_values(&[&worker.name]).set(i64::from(worker.same_address));
+            // Names need not be unique.
+            let labels = [worker.name.as_str(), &worker.worker.to_string()];
+            self.worker_heartbeat.with_label_values(&labels).set(heard);
+            self.worker_same_address.with_label_values(&labels).set(i64::from(worker.same_address));
         }
         for (state, count) in ["alive", "late", "lost"].into_iter().zip(counts) {
             self.workers.with_label_values(&[state]).set(count);

@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use distrack_store::{AttemptReport, Receipt, Store, StoreError};
+use distrack_store::{AttemptEvent, AttemptReport, Receipt, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Instruments;
 
 /// The most report items of one transaction.
 const BATCH: usize = 1024;
+/// The most output of one transaction, in bytes; a single call may have more.
+const BATCH_OUTPUT: usize = 16 * 1024 * 1024;
 /// The most calls that wait for the transaction before theirs.
 const WAITING: usize = 1024;
 
+type Answer = Result<Vec<Receipt>, Arc<StoreError>>;
+
 struct Call {
     reports: Vec<AttemptReport>,
-    answer: oneshot::Sender<Result<Vec<Receipt>, String>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 /// Takes reports to the loop that records them. Cheap to clone.
@@ -34,50 +38,76 @@ impl Recorder {
     /// Records reports; one receipt for each, in order.
     ///
     /// # Errors
-    /// When the store could not take them; nothing of the call is recorded then.
-    pub(crate) async fn record(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>, StoreError> {
+    /// When the store could not take them, or did not say so; nothing of the call is known to be recorded then.
+    pub(crate) async fn record(&self, reports: Vec<AttemptReport>) -> Answer {
         let (answer, receipts) = oneshot::channel();
-        let stopped = || StoreError::unavailable("the coordinator is stopping");
+        let stopped = || Arc::new(StoreError::unavailable("the coordinator is stopping"));
         self.calls.send(Call { reports, answer }).await.map_err(|_| stopped())?;
-        receipts.await.map_err(|_| stopped())?.map_err(StoreError::unavailable)
+        receipts.await.map_err(|_| stopped())?
     }
 }
 
 async fn run(store: Arc<dyn Store>, metrics: Instruments, mut waiting: mpsc::Receiver<Call>) {
-    while let Some(first) = waiting.recv().await {
+    let mut next = None;
+    loop {
+        let Some(first) = (match next.take() {
+            Some(call) => Some(call),
+            None => waiting.recv().await,
+        }) else {
+            return;
+        };
         // What queued up during the last transaction goes into the next one.
-        let mut items = first.reports.len();
+        let (mut items, mut bytes) = (first.reports.len(), output_of(&first));
         let mut calls = vec![first];
         while items < BATCH {
             let Ok(call) = waiting.try_recv() else { break };
             items += call.reports.len();
+            bytes += output_of(&call);
+            if bytes > BATCH_OUTPUT {
+                next = Some(call);
+                break;
+            }
             calls.push(call);
         }
         record(&*store, &metrics, calls).await;
     }
 }
 
-async fn record(store: &dyn Store, metrics: &Instruments, calls: Vec<Call>) {
-    let mut reports = Vec::new();
-    let mut answers = Vec::new();
-    for call in calls {
-        answers.push((call.reports.len(), call.answer));
-        reports.extend(call.reports);
-    }
-    let recorded = store.report(reports, rand::random()).await;
-    let mut receipts = match recorded {
-        Ok(receipts) => receipts.into_iter(),
-        Err(error) => {
-            for (_, answer) in answers {
-                let _ = answer.send(Err(error.to_string()));
-            }
-            return;
+fn output_of(call: &Call) -> usize {
+    let of = |report: &AttemptReport| match &report.event {
+        AttemptEvent::Started { .. } => 0,
+        AttemptEvent::Finished { output, .. } => {
+            let streams = [&output.stdout, &output.stderr];
+            streams.iter().map(|stream| stream.head.len() + stream.tail.len()).sum()
         }
     };
-    for (count, answer) in answers {
-        let own: Vec<Receipt> = receipts.by_ref().take(count).collect();
-        own.iter().for_each(|receipt| metrics.received(*receipt));
-        // A caller that went away sends its reports again and gets duplicates.
-        let _ = answer.send(Ok(own));
+    call.reports.iter().map(of).sum()
+}
+
+async fn record(store: &dyn Store, metrics: &Instruments, calls: Vec<Call>) {
+    let reports: Vec<_> = calls.iter().flat_map(|call| call.reports.iter().cloned()).collect();
+    let alone = calls.len() == 1;
+    match store.report(reports).await {
+        Ok(receipts) => {
+            let mut receipts = receipts.into_iter();
+            for call in calls {
+                let own: Vec<Receipt> = receipts.by_ref().take(call.reports.len()).collect();
+                own.iter().for_each(|receipt| metrics.received(*receipt));
+                // A caller that went away sends its reports again and gets duplicates.
+                let _ = call.answer.send(Ok(own));
+            }
+        }
+        // One call that the database cannot take must not hold up the others.
+        Err(error) if !error.is_retryable() && !alone => {
+            for call in calls {
+                Box::pin(record(store, metrics, vec![call])).await;
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for call in calls {
+                let _ = call.answer.send(Err(Arc::clone(&error)));
+            }
+        }
     }
 }

@@ -5,24 +5,23 @@ use std::time::{Duration, Instant};
 
 use distrack_core::{InstanceId, QueueName, WorkerId, new_task};
 use distrack_proto::convert::{self, Invalid};
-use distrack_proto::{MAX_MESSAGE, v1};
+use distrack_proto::{MAX_MESSAGE, MAX_NAME_BYTES, MAX_QUEUES, MAX_SLOTS, v1};
 use distrack_store::Registration;
 use tonic::Status;
 use tonic::transport::Endpoint;
 use tracing::info;
 
-use crate::fleet::{Attached, Client};
+use crate::fleet::{Attached, Client, Pause};
 use crate::{Coordinator, status};
-
-const MAX_SLOTS: u32 = 10_000;
-const MAX_QUEUES: usize = 1_000;
-const MAX_TEXT: usize = 256;
 
 pub(crate) async fn register(
     coordinator: &Coordinator,
     request: v1::RegisterWorkerRequest,
 ) -> Result<v1::RegisterWorkerResponse, Status> {
     let registration = read(coordinator, request)?;
+    if !coordinator.current.is_cancelled() {
+        return Err(Status::unavailable("the database has not been seen with a current schema yet"));
+    }
     let client = client(&registration.address)?;
     let registered =
         coordinator.store.register(registration.clone()).await.map_err(|error| status::of_store(&error))?;
@@ -48,8 +47,7 @@ pub(crate) async fn register(
             unsaved: false,
             busy: 0,
             draining: false,
-            failures: 0,
-            paused_until: None,
+            pause: Pause::default(),
         },
     );
     Ok(v1::RegisterWorkerResponse {
@@ -81,6 +79,9 @@ fn read(coordinator: &Coordinator, request: v1::RegisterWorkerRequest) -> Result
     if request.labels.len() > new_task::MAX_LABELS {
         return Err(Invalid::new("labels", format!("must be at most {}", new_task::MAX_LABELS)));
     }
+    if let Some((key, _)) = request.labels.iter().find(|(key, value)| !new_task::is_label(key, value)) {
+        return Err(Invalid::new("labels", format!("{key:?} or its value is too long, empty or has a NUL")));
+    }
     Ok(Registration {
         worker: convert::id::<WorkerId>(&request.worker_id, "worker_id")?,
         instance: convert::id::<InstanceId>(&request.instance_id, "instance_id")?,
@@ -92,17 +93,18 @@ fn read(coordinator: &Coordinator, request: v1::RegisterWorkerRequest) -> Result
         queues: (!queues.is_empty()).then_some(queues),
         labels: request.labels.into_iter().collect(),
         version: text("version", request.version)?,
-        held: convert::attempt_refs(&request.held)?,
+        held: convert::attempt_refs(&request.held)
+            .map_err(|invalid| Invalid::new("held", invalid.to_string()))?,
         lost_after: coordinator.settings.lost_after,
     })
 }
 
 fn text(field: &'static str, text: String) -> Result<String, Invalid> {
-    let good = (1..=MAX_TEXT).contains(&text.len()) && !text.contains(char::is_control);
+    let good = (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(char::is_control);
     if good {
         Ok(text)
     } else {
-        Err(Invalid::new(field, format!("must be 1 to {MAX_TEXT} bytes of plain text")))
+        Err(Invalid::new(field, format!("must be 1 to {MAX_NAME_BYTES} bytes of plain text")))
     }
 }
 

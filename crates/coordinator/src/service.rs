@@ -1,7 +1,7 @@
 //! What workers call: decode, act, encode.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::convert::{self, Invalid};
@@ -39,20 +39,16 @@ impl CoordinatorService for Service {
     ) -> Result<Response<v1::HeartbeatResponse>, Status> {
         let request = request.into_inner();
         let session: SessionId = convert::id(&request.session_id, "session_id")?;
-        let cancel = self.coordinator.fleet.with(session, request.attach, |attached| {
-            attached.heard = Instant::now();
-            attached.unsaved = true;
-            attached.busy = request.busy;
-            attached.draining |= request.draining;
-            attached.cancel.iter().copied().map(Into::into).collect()
-        });
+        let late_after = self.coordinator.late_after();
+        let fleet = &self.coordinator.fleet;
+        let cancel = fleet.heard(session, request.attach, request.busy, request.draining, late_after);
         self.coordinator.metrics.heartbeats.inc();
         let Some(cancel) = cancel else {
             return Err(Status::not_found("no such session here: register again"));
         };
         let settings = &self.coordinator.settings;
         Ok(Response::new(v1::HeartbeatResponse {
-            cancel,
+            cancel: cancel.into_iter().map(Into::into).collect(),
             heartbeat_interval_ms: register::millis(settings.heartbeat_interval),
             lost_after_ms: register::millis(settings.lost_after),
         }))
@@ -76,6 +72,10 @@ impl CoordinatorService for Service {
         }
         let receipts =
             self.coordinator.recorder.record(reports).await.map_err(|error| status::of_store(&error))?;
+        if !ended.is_empty() {
+            // Again, for a registration that read the database before and came here after the first time.
+            self.coordinator.fleet.vacate(session, &ended);
+        }
         let receipts = receipts.into_iter().map(|receipt| receipt_of(receipt).into()).collect();
         Ok(Response::new(v1::ReportAttemptsResponse { receipts }))
     }
@@ -116,7 +116,7 @@ fn report(item: &v1::AttemptReport) -> Result<AttemptReport, Invalid> {
             output: convert::output(finished)?,
         },
     };
-    Ok(AttemptReport { attempt, event })
+    Ok(AttemptReport { attempt, jitter: rand::random(), event })
 }
 
 fn receipt_of(receipt: distrack_store::Receipt) -> v1::Receipt {

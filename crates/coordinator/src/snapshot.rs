@@ -1,10 +1,11 @@
 //! Gauges of the whole fleet, from the database: every coordinator shows the same values.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distrack_store::StoreError;
-use tracing::debug;
+use distrack_store::{StoreError, WorkerSession, WorkerState};
+use tracing::{debug, warn};
 
 use crate::Coordinator;
 
@@ -14,10 +15,12 @@ const SHARE: u32 = 20;
 
 /// Runs until the coordinator stops.
 pub(crate) async fn run(coordinator: Arc<Coordinator>) {
+    let mut said = BTreeSet::new();
     loop {
         let started = Instant::now();
-        if let Err(error) = take(&coordinator).await {
-            debug!(%error, "no snapshot");
+        match take(&coordinator).await {
+            Ok(workers) => name_shared_addresses(&workers, &mut said),
+            Err(error) => debug!(%error, "no snapshot"),
         }
         if coordinator.wait(EVERY.max(started.elapsed() * SHARE)).await.is_stopping() {
             return;
@@ -25,8 +28,30 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>) {
     }
 }
 
-async fn take(coordinator: &Coordinator) -> Result<(), StoreError> {
+async fn take(coordinator: &Coordinator) -> Result<Vec<WorkerSession>, StoreError> {
     coordinator.metrics.show_queues(&coordinator.store.queue_snapshot().await?);
-    coordinator.metrics.show_workers(&coordinator.store.workers().await?);
-    Ok(())
+    let workers = coordinator.store.workers().await?;
+    coordinator.metrics.show_workers(&workers);
+    Ok(workers)
+}
+
+/// Warns once of each address that several live workers advertise: only one of them can be reached.
+fn name_shared_addresses(workers: &[WorkerSession], said: &mut BTreeSet<String>) {
+    let mut sharing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for worker in workers {
+        if worker.same_address > 0 && worker.state != WorkerState::Lost {
+            sharing.entry(&worker.address).or_default().push(format!("{} ({})", worker.name, worker.worker));
+        }
+    }
+    said.retain(|address| sharing.contains_key(address.as_str()));
+    for (address, workers) in sharing {
+        if said.insert(address.to_owned()) {
+            warn!(
+                address,
+                workers = workers.join(", "),
+                "several workers advertise one address: \
+                  give each its own --worker_address or port"
+            );
+        }
+    }
 }

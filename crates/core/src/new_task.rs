@@ -317,7 +317,7 @@ impl Check {
     }
 
     fn cwd(&mut self, cwd: Option<&str>) {
-        let good = cwd.is_none_or(|cwd| cwd.starts_with('/') && !cwd.contains('\0') && cwd.len() <= 4096);
+        let good = cwd.is_none_or(|cwd| cwd.starts_with('/') && !cwd.contains('\0') );
         self.require(good, "cwd", || {
             "must be an absolute path of at most 4096 bytes without a NUL character".to_owned()
         });
@@ -332,7 +332,8 @@ impl Check {
 
     fn backoff(&mut self, initial: Option<Duration>, max: Option<Duration>) -> Backoff {
         let default = Backoff::default();
-        let initial = initial.unwrap_or(default.initial);
+        // The bound that was not given makes room for the one that was.
+        let initial = initial.unwrap_or(default.initial.min(max.unwrap_or(default.max)));
         let backoff = Backoff { initial, max: max.unwrap_or(default.max.max(initial)) };
         self.require(backoff.initial <= backoff.max && backoff.max <= MAX_TIMEOUT, "backoff", || {
             "initial must be at most max, and max at most 30 days".to_owned()
@@ -346,15 +347,20 @@ impl Check {
             format!("must have at most {MAX_LABELS} entries, not {}", labels.len())
         });
         for (key, value) in labels {
-            let good = (1..=key_max).contains(&key.chars().count())
-                && value.chars().count() <= value_max
-                && !key.contains('\0')
-                && !value.contains('\0');
-            self.require(good, &format!("{field}.{}", key.escape_default()), || {
+            self.require(is_label(key, value), &format!("{field}.{}", key.escape_default()), || {
                 format!("a key has 1 to {key_max} characters, a value at most {value_max}, none of them NUL")
             });
         }
     }
+}
+
+/// Whether a label is within the limits, of a task as of a worker.
+pub fn is_label(key: &str, value: &str) -> bool {
+    let (key_max, value_max) = MAX_LABEL_CHARS;
+    (1..=key_max).contains(&key.chars().count())
+        && value.chars().count() <= value_max
+        && !key.contains('\0')
+        && !value.contains('\0')
 }
 
 #[cfg(test)]

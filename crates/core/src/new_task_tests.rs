@@ -36,6 +36,21 @@ fn a_delay_is_honoured_to_the_millisecond() {
 }
 
 #[test]
+fn one_bound_of_the_backoff_makes_room_for_the_other() {
+    let bounds = |initial: Option<u64>, max: Option<u64>| {
+        let (backoff_initial, backoff_max) =
+            (initial.map(Duration::from_millis), max.map(Duration::from_millis));
+        let backoff = parse(TaskDraft { backoff_initial, backoff_max, ..echo() }).unwrap().policy.backoff;
+        (backoff.initial.as_millis(), backoff.max.as_millis())
+    };
+    assert_eq!(bounds(None, None), (1000, 300_000));
+    assert_eq!(bounds(None, Some(500)), (500, 500));
+    assert_eq!(bounds(None, Some(5000)), (1000, 5000));
+    assert_eq!(bounds(Some(500), None), (500, 300_000));
+    assert_eq!(bounds(Some(600_000), None), (600_000, 600_000));
+}
+
+#[test]
 fn every_field_at_fault_is_named_at_once() {
     let draft = TaskDraft { priority: Some(101), queue: Some("Not OK".to_owned()), ..TaskDraft::default() };
     assert_eq!(refused(draft), ["command", "queue", "priority"]);
@@ -53,6 +68,9 @@ fn limits_hold_at_their_edges() {
         TaskDraft { timeout: Some(MAX_TIMEOUT), ..echo() },
         TaskDraft { max_attempts: Some(100), priority: Some(-100), ..echo() },
         TaskDraft { queue: Some("a".repeat(63)), ..echo() },
+        TaskDraft { cwd: Some(format!("/{}", "x".repeat(4095))), ..echo() },
+        TaskDraft { backoff_max: Some(MAX_TIMEOUT), ..echo() },
+        TaskDraft { backoff_initial: Some(MAX_TIMEOUT), ..echo() },
     ];
     for draft in good {
         assert!(parse(draft.clone()).is_ok(), "{draft:?}");
@@ -86,7 +104,18 @@ fn limits_hold_at_their_edges() {
         ("priority", TaskDraft { priority: Some(-101), ..echo() }),
         ("queue", TaskDraft { queue: Some("a".repeat(64)), ..echo() }),
         ("queue", TaskDraft { queue: Some("-a".to_owned()), ..echo() }),
+        ("env.A\\u{0}", TaskDraft { env: BTreeMap::from([("A\0".to_owned(), String::new())]), ..echo() }),
+        ("env.A", TaskDraft { env: BTreeMap::from([("A".to_owned(), "\0".to_owned())]), ..echo() }),
+        (
+            "labels.k\\u{0}",
+            TaskDraft { labels: BTreeMap::from([("k\0".to_owned(), String::new())]), ..echo() },
+        ),
+        ("labels.k", TaskDraft { labels: BTreeMap::from([("k".to_owned(), "\0".to_owned())]), ..echo() }),
         ("cwd", TaskDraft { cwd: Some("relative".to_owned()), ..echo() }),
+        ("cwd", TaskDraft { cwd: Some(format!("/{}", "x".repeat(4096))), ..echo() }),
+        ("cwd", TaskDraft { cwd: Some("/a\0".to_owned()), ..echo() }),
+        ("backoff", TaskDraft { backoff_max: Some(MAX_TIMEOUT + Duration::from_millis(1)), ..echo() }),
+        ("backoff", TaskDraft { backoff_initial: Some(MAX_TIMEOUT + Duration::from_millis(1)), ..echo() }),
         (
             "backoff",
             TaskDraft {

@@ -25,7 +25,8 @@ pub enum Cause {
     OutputLimit,
     /// The kernel killed the command because memory ran out.
     Oom,
-    /// The worker was told to stop and the command did not end within the drain timeout.
+    /// The worker was told to stop and the command did not end within the drain timeout, or the worker's machine
+    /// had no room to start it. Uses up no attempt.
     Interrupted,
 }
 
@@ -88,8 +89,9 @@ impl fmt::Display for Cause {
 /// What one attempt used, as the kernel accounted it for the command and the children that it waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// The largest resident set of any one process, in bytes.
-    pub max_rss_bytes: u64,
+    /// The largest resident set of any one process, in bytes; `None` when it was too small to be told from the
+    /// worker's own, which the kernel counts in.
+    pub max_rss_bytes: Option<u64>,
     /// Processor time in user mode.
     pub cpu_user: Duration,
     /// Processor time in the kernel.

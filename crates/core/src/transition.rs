@@ -86,7 +86,12 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug)]
 pub enum Ended<'a> {
     /// The worker reported this outcome.
-    Reported(&'a Outcome),
+    Reported {
+        /// What it reported.
+        outcome: &'a Outcome,
+        /// Whether the command ever ran.
+        began: bool,
+    },
     /// The session ended without a report.
     Lost,
 }
@@ -109,17 +114,26 @@ pub struct Verdict {
 impl Standing {
     /// Decides what becomes of a task whose attempt ended. `jitter` in `0.0..=1.0` spreads retries.
     pub fn verdict(&self, ended: Ended<'_>, jitter: f64) -> Verdict {
-        let (outcome, losses) = match ended {
-            Ended::Reported(outcome) => (outcome.clone(), self.losses),
-            Ended::Lost => (lost(self.losses + 1, self.policy.on_lost), self.losses + 1),
+        let (outcome, losses, began) = match ended {
+            Ended::Reported { outcome, began } => (outcome.clone(), self.losses, began),
+            // Nobody knows, so it may have.
+            Ended::Lost => (lost(self.losses + 1, self.policy.on_lost), self.losses + 1, true),
         };
         let counts = !matches!(outcome.cause, None | Some(Cause::WorkerLost | Cause::Interrupted));
         let failures = self.failures + u32::from(counts);
-        let (event, due_in) = self.decide(&outcome, failures, losses, jitter);
+        let again = self.policy.on_lost == OnLost::Retry || !began;
+        let (event, due_in) = self.decide(&outcome, failures, losses, again, jitter);
         Verdict { event, due_in, failures, losses, outcome }
     }
 
-    fn decide(&self, outcome: &Outcome, failures: u32, losses: u32, jitter: f64) -> (Event, Duration) {
+    fn decide(
+        &self,
+        outcome: &Outcome,
+        failures: u32,
+        losses: u32,
+        again: bool,
+        jitter: f64,
+    ) -> (Event, Duration) {
         const NOW: Duration = Duration::ZERO;
         let Some(cause) = outcome.cause else { return (Event::Complete, NOW) };
         // A cancel beats a retry and a failure, never a success.
@@ -127,9 +141,7 @@ impl Standing {
             return (Event::Cancel, NOW);
         }
         match cause {
-            Cause::WorkerLost | Cause::Interrupted if self.policy.on_lost == OnLost::Fail => {
-                (Event::Fail, NOW)
-            }
+            Cause::WorkerLost | Cause::Interrupted if !again => (Event::Fail, NOW),
             Cause::WorkerLost if losses >= POISON_LOSSES => (Event::Fail, NOW),
             Cause::WorkerLost => (Event::Retry, lost_delay(losses)),
             Cause::Interrupted => (Event::Retry, NOW),

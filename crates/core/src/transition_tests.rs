@@ -12,6 +12,10 @@ fn exit_one() -> Outcome {
     Outcome { exit_code: Some(1), ..Outcome::failure(Cause::ExitCode, "exit code 1") }
 }
 
+fn reported(outcome: &Outcome) -> Ended<'_> {
+    Ended::Reported { outcome, began: true }
+}
+
 #[test]
 fn a_terminal_state_never_changes() {
     for state in TaskState::ALL.into_iter().filter(|state| state.is_terminal()) {
@@ -42,10 +46,10 @@ fn stored_numbers_come_back_as_the_same_state() {
 
 #[test]
 fn a_failure_is_retried_until_the_attempts_are_used_up() {
-    let first = standing(0, 0, 2, OnLost::Retry).verdict(Ended::Reported(&exit_one()), 1.0);
+    let first = standing(0, 0, 2, OnLost::Retry).verdict(reported(&exit_one()), 1.0);
     assert_eq!((first.event, first.failures), (Event::Retry, 1));
     assert_eq!(first.due_in, Duration::from_secs(1));
-    let second = standing(1, 0, 2, OnLost::Retry).verdict(Ended::Reported(&exit_one()), 1.0);
+    let second = standing(1, 0, 2, OnLost::Retry).verdict(reported(&exit_one()), 1.0);
     assert_eq!((second.event, second.failures), (Event::Fail, 2));
 }
 
@@ -53,7 +57,7 @@ fn a_failure_is_retried_until_the_attempts_are_used_up() {
 fn a_final_failure_is_not_retried() {
     let outcome =
         Outcome { final_failure: true, ..Outcome::failure(Cause::SpawnFailed, "no such directory") };
-    assert_eq!(standing(0, 0, 9, OnLost::Retry).verdict(Ended::Reported(&outcome), 0.0).event, Event::Fail);
+    assert_eq!(standing(0, 0, 9, OnLost::Retry).verdict(reported(&outcome), 0.0).event, Event::Fail);
 }
 
 #[test]
@@ -71,25 +75,30 @@ fn a_lost_worker_does_not_use_up_an_attempt_but_three_are_poison() {
 fn on_lost_fail_never_runs_twice() {
     assert_eq!(standing(0, 0, 5, OnLost::Fail).verdict(Ended::Lost, 0.0).event, Event::Fail);
     let interrupted = Outcome::failure(Cause::Interrupted, "the worker stopped");
-    assert_eq!(
-        standing(0, 0, 5, OnLost::Fail).verdict(Ended::Reported(&interrupted), 0.0).event,
-        Event::Fail
-    );
+    assert_eq!(standing(0, 0, 5, OnLost::Fail).verdict(reported(&interrupted), 0.0).event, Event::Fail);
+}
+
+#[test]
+fn what_never_began_may_run_even_with_on_lost_fail() {
+    let outcome = Outcome::failure(Cause::Interrupted, "no room for another process");
+    let verdict =
+        standing(0, 0, 1, OnLost::Fail).verdict(Ended::Reported { outcome: &outcome, began: false }, 0.0);
+    assert_eq!((verdict.event, verdict.failures, verdict.losses), (Event::Retry, 0, 0));
 }
 
 #[test]
 fn an_interrupted_attempt_is_tried_again_at_once_and_does_not_count() {
     let interrupted = Outcome::failure(Cause::Interrupted, "the worker stopped");
-    let verdict = standing(0, 0, 1, OnLost::Retry).verdict(Ended::Reported(&interrupted), 1.0);
+    let verdict = standing(0, 0, 1, OnLost::Retry).verdict(reported(&interrupted), 1.0);
     assert_eq!((verdict.event, verdict.failures, verdict.due_in), (Event::Retry, 0, Duration::ZERO));
 }
 
 #[test]
 fn a_cancel_beats_a_retry_and_a_failure_but_not_a_success() {
     let asked = Standing { cancel_requested: true, ..standing(0, 0, 5, OnLost::Retry) };
-    assert_eq!(asked.verdict(Ended::Reported(&exit_one()), 0.0).event, Event::Cancel);
+    assert_eq!(asked.verdict(reported(&exit_one()), 0.0).event, Event::Cancel);
     assert_eq!(asked.verdict(Ended::Lost, 0.0).event, Event::Cancel);
-    assert_eq!(asked.verdict(Ended::Reported(&Outcome::success()), 0.0).event, Event::Complete);
+    assert_eq!(asked.verdict(reported(&Outcome::success()), 0.0).event, Event::Complete);
 }
 
 proptest! {
@@ -107,7 +116,7 @@ proptest! {
         let on_lost = if fail { OnLost::Fail } else { OnLost::Retry };
         let standing = Standing { cancel_requested, ..standing(failures, losses, max_attempts, on_lost) };
         let outcome = Cause::ALL.get(cause).map_or_else(Outcome::success, |cause| Outcome::failure(*cause, "x"));
-        let verdict = standing.verdict(if lost { Ended::Lost } else { Ended::Reported(&outcome) }, jitter);
+        let verdict = standing.verdict(if lost { Ended::Lost } else { reported(&outcome) }, jitter);
         for held in [TaskState::Dispatched, TaskState::Running] {
             let next = held.after(verdict.event).expect("a held attempt may always end");
             prop_assert!(next == TaskState::Pending || next.is_terminal());

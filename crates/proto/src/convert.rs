@@ -209,6 +209,12 @@ pub fn outcome(finished: &v1::Finished) -> Result<Outcome, Invalid> {
     if cause == Some(Cause::WorkerLost) {
         return Err(Invalid::new("finished.cause", "a worker cannot report itself lost"));
     }
+    if cause.is_none() && finished.exit_code.unwrap_or(0) != 0 {
+        return Err(Invalid::new("finished.cause", "is missing, although the exit code is not 0"));
+    }
+    if finished.error.len() > MAX_ERROR {
+        return Err(Invalid::new("finished.error", format!("must be at most {MAX_ERROR} bytes")));
+    }
     Ok(Outcome {
         cause,
         exit_code: finished.exit_code,
@@ -244,6 +250,9 @@ pub fn output(finished: &v1::Finished) -> Result<Output, Invalid> {
     })
 }
 
+/// The longest text of an error that a worker may report, in bytes.
+pub const MAX_ERROR: usize = 4 * 1024;
+
 /// How much of each end of a stream goes into the database, in bytes.
 pub const KEPT_PER_END: usize = 64 * 1024;
 
@@ -258,7 +267,7 @@ mod tests {
                 exit_code: Some(3),
                 signal: Some(9),
                 usage: Some(Usage {
-                    max_rss_bytes: 7,
+                    max_rss_bytes: Some(7),
                     cpu_user: Duration::from_micros(5),
                     cpu_system: Duration::ZERO,
                 }),
@@ -279,6 +288,15 @@ mod tests {
         assert_eq!(outcome(&wire).unwrap_err().field, "finished.cause");
         wire.cause = 99;
         assert_eq!(outcome(&wire).unwrap_err().field, "finished.cause");
+    }
+
+    #[test]
+    fn a_failure_without_a_cause_and_an_endless_error_are_refused_by_name() {
+        let good = finished(Outcome::success(), Output::default(), None, Duration::ZERO);
+        let nameless = v1::Finished { exit_code: Some(1), ..good.clone() };
+        assert_eq!(outcome(&nameless).unwrap_err().field, "finished.cause");
+        let endless = v1::Finished { error: "x".repeat(MAX_ERROR + 1), ..good };
+        assert_eq!(outcome(&endless).unwrap_err().field, "finished.error");
     }
 
     #[test]

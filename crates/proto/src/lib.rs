@@ -28,3 +28,12 @@ pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// The most items of one batch, in either direction.
 pub const MAX_BATCH: usize = 1024;
+
+/// The most commands that a worker may offer to run at once.
+pub const MAX_SLOTS: u32 = 10_000;
+
+/// The longest name, host or address that a worker may register with, in bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// The most queues that a worker may name.
+pub const MAX_QUEUES: usize = 1_000;

@@ -2,6 +2,7 @@
 -- One round trip: the sessions that still may have tasks, the due tasks in order, and the change.
 -- `lanes` steps through the pairs of queue and rank that have a pending task, one index probe each.
 -- The rows are locked where they are found, and the state is checked again where they are changed.
+-- A slot belongs to one registration of its session: what was claimed for an earlier one was given back by the next.
 WITH RECURSIVE lanes AS (
     (SELECT queue, -priority AS rank FROM tasks WHERE state = 0 ORDER BY queue, (-priority) LIMIT 1)
     UNION ALL
@@ -13,16 +14,18 @@ WITH RECURSIVE lanes AS (
     ) next
 ),
 live AS MATERIALIZED (
-    SELECT id, name FROM sessions
+    SELECT id, attach, name FROM sessions
     WHERE id = ANY($2) AND coordinator_id = $1 AND ended_at IS NULL
-    FOR SHARE
+    -- In the order in which renew locks them.
+    ORDER BY id FOR SHARE
 ),
 seats AS MATERIALIZED (
     SELECT
         array_agg(live.id ORDER BY n) AS sessions, array_agg(live.name ORDER BY n) AS names,
         array_agg(trace_id ORDER BY n) AS traces, array_agg(span_id ORDER BY n) AS spans
-    FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS slot (session_id, trace_id, span_id, n)
-    JOIN live ON live.id = slot.session_id
+    FROM unnest($2::uuid[], $7::bigint[], $3::text[], $4::text[])
+        WITH ORDINALITY AS slot (session_id, attach, trace_id, span_id, n)
+    JOIN live ON live.id = slot.session_id AND live.attach = slot.attach
 ),
 due AS MATERIALIZED (
     SELECT found.id, lanes.rank, found.due_at

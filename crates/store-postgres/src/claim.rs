@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, QueueName, SpanId, TraceId};
 use distrack_store::shared::ClaimedRow;
-use distrack_store::{ClaimRequest, Claimed};
+use distrack_store::{ClaimRequest, Claims, NextDue};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::Result;
 use crate::error::store_error;
 
-pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Claimed>> {
-    let slots: Vec<Uuid> = request.slots.iter().map(|session| session.as_uuid()).collect();
+pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Claims> {
+    let (slots, attaches): (Vec<Uuid>, Vec<i64>) =
+        request.slots.iter().map(|slot| (slot.session.as_uuid(), slot.attach)).unzip();
     let traces: Vec<String> = slots.iter().map(|_| TraceId::random().to_string()).collect();
     let spans: Vec<String> = slots.iter().map(|_| SpanId::random().to_string()).collect();
     let queues: Option<Vec<String>> =
@@ -26,11 +27,12 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Vec<Cl
         &spans,
         queues.as_deref() as Option<&[String]>,
         serde_json::json!(request.labels),
+        &attaches,
     )
     .fetch_all(pool)
     .await
     .map_err(store_error)?;
-    rows.into_iter().map(Claimed::try_from).collect()
+    Ok(rows.into_iter().collect())
 }
 
 pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u64> {
@@ -44,9 +46,10 @@ pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u6
     Ok(released.rows_affected() + cancelled.rows_affected())
 }
 
-pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<Duration>> {
+pub(crate) async fn next_due(pool: &PgPool) -> Result<NextDue> {
     let row = sqlx::query_file!("sql/next_due.sql").fetch_one(pool).await.map_err(store_error)?;
-    Ok(row.due_in_us.map(|us| Duration::from_micros(us.unsigned_abs())))
+    let due_in = row.due_in_us.map(|us| Duration::from_micros(us.unsigned_abs()));
+    Ok(NextDue { ready: row.ready, due_in })
 }
 
 /// References as the two columns that statements take.

@@ -14,18 +14,14 @@ use crate::claim::split;
 use crate::ending;
 use crate::error::store_error;
 
-pub(crate) async fn report(
-    pool: &PgPool,
-    reports: Vec<AttemptReport>,
-    jitter: f64,
-) -> Result<(Vec<Receipt>, Changed)> {
+pub(crate) async fn report(pool: &PgPool, reports: Vec<AttemptReport>) -> Result<(Vec<Receipt>, Changed)> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.attempt.task.as_uuid()).collect();
     let mut transaction = pool.begin().await.map_err(store_error)?;
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let (receipts, batch) = Batch::judge(rows, reports, jitter)?;
+    let (receipts, batch) = Batch::judge(rows, reports)?;
     start(&mut transaction, batch.starts).await?;
     let changed = ending::write(&mut transaction, batch.endings).await?;
     keep_output(&mut transaction, batch.outputs).await?;

@@ -3,6 +3,7 @@
 use distrack_store::{Schema, StoreError};
 use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
 
 use crate::Result;
 use crate::error::store_error;
@@ -24,9 +25,19 @@ pub(crate) async fn schema(pool: &PgPool) -> Result<Schema> {
 }
 
 /// The migrator takes an advisory lock: of many at once, one migrates and the others find it done.
+///
+/// On a connection of its own, which is closed afterwards: a migration may take longer than a step, and what
+/// fails half-way must not leave the lock with the pool.
 pub(crate) async fn migrate(pool: &PgPool) -> Result<()> {
-    MIGRATOR.run(pool).await.map_err(|error| match error {
-        MigrateError::Execute(error) => store_error(error),
-        other => StoreError::Refused(other.into()),
+    let options =
+        (*pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let alone = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(store_error)?;
+    let migrated = MIGRATOR.run(&alone).await;
+    alone.close().await;
+    let Err(error) = migrated else { return Ok(()) };
+    Err(if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        store_error(error)
+    } else {
+        StoreError::Refused(error.into())
     })
 }

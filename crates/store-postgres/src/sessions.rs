@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, CoordinatorId, SessionId, TaskState};
-use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, sort_held, to_int, to_micros};
+use distrack_core::{AttemptRef, CoordinatorId, SessionId};
+use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, Missing, sort_held, to_int, to_micros};
 use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
@@ -88,10 +88,8 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
-    let (lost, released): (Vec<_>, Vec<_>) =
-        missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
-    registered.released = release(connection, &refs(&released)).await?;
-    registered.lost = lose(connection, &refs(&lost)).await?;
+    registered.released = release(connection, &missing.dispatched).await?;
+    registered.lost = lose(connection, &missing.running).await?;
     Ok(registered)
 }
 
@@ -105,7 +103,7 @@ async fn supersede(connection: &mut PgConnection, new: &Registration, old: Uuid)
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    registered.lost = lose(connection, &refs(&missing)).await?;
+    registered.lost = lose(connection, &missing.all()).await?;
     Ok(registered)
 }
 
@@ -114,10 +112,6 @@ async fn held_by(connection: &mut PgConnection, session: Uuid) -> Result<Vec<Hel
         .fetch_all(connection)
         .await
         .map_err(store_error)
-}
-
-fn refs(attempts: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
-    attempts.iter().map(|(attempt, _)| *attempt).collect()
 }
 
 async fn release(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<u64> {
@@ -140,7 +134,7 @@ async fn lose(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
-    let endings = Ending::lose(&rows, 1.0)?;
+    let endings = Ending::lose(&rows)?;
     let lost = endings.len() as u64;
     ending::write(connection, endings).await?;
     Ok(lost)
@@ -193,12 +187,10 @@ pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<Chan
         .execute(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let rows = held_by(&mut transaction, session.as_uuid()).await?;
-    let held: Vec<AttemptRef> = rows.iter().map(HeldRow::attempt_ref).collect();
-    let lost = lose(&mut transaction, &held).await?;
+    let held = Missing::sort(held_by(&mut transaction, session.as_uuid()).await?)?;
+    let released = release(&mut transaction, &held.dispatched).await?;
+    let lost = lose(&mut transaction, &held.running).await?;
     transaction.commit().await.map_err(store_error)?;
-    if lost != held.len() as u64 {
-        return Err(StoreError::corrupt("a locked attempt vanished"));
-    }
-    Ok(Changed { due: lost > 0, done: lost > 0 })
+    let changed = released + lost > 0;
+    Ok(Changed { due: changed, done: changed })
 }

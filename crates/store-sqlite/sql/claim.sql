@@ -1,6 +1,7 @@
 -- distrack: claim
 -- One round trip: the sessions that still may have tasks, the due tasks in order, and the change.
 -- `lanes` steps through the pairs of queue and rank that have a pending task, an index probe each.
+-- A slot belongs to one registration of its session: what was claimed for an earlier one was given back by the next.
 --
 -- Differs from postgres: no row is locked, since nobody else writes meanwhile; no LATERAL, so that a lane's
 -- tasks are an IN with a LIMIT, and the next lane is probed for once a column; seats and tasks meet by number.
@@ -16,13 +17,15 @@ WITH RECURSIVE lanes (queue, rank) AS (
     FROM lanes WHERE lanes.queue IS NOT NULL
 ),
 slots AS MATERIALIZED (
-    SELECT slot.key AS n, unhex(slot.value ->> 0, '-') AS session_id, slot.value ->> 1 AS trace_id, slot.value ->> 2 AS span_id
+    SELECT
+        slot.key AS n, unhex(slot.value ->> 0, '-') AS session_id, slot.value ->> 1 AS attach,
+        slot.value ->> 2 AS trace_id, slot.value ->> 3 AS span_id
     FROM json_each($2) AS slot
 ),
 seats AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY slots.n) AS seat, live.id AS session, live.name, slots.trace_id, slots.span_id
     FROM slots CROSS JOIN sessions live ON live.id = slots.session_id
-    WHERE live.coordinator_id = $1 AND live.ended_at IS NULL
+    WHERE live.coordinator_id = $1 AND live.attach = slots.attach AND live.ended_at IS NULL
 ),
 picked AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY lanes.rank, found.due_at, found.id) AS seat, found.id AS task_id

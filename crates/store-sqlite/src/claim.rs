@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, SpanId, TraceId};
 use distrack_store::shared::ClaimedRow;
-use distrack_store::{ClaimRequest, Claimed};
+use distrack_store::{ClaimRequest, Claims, NextDue};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,9 +13,10 @@ use crate::database::{Database, Step};
 use crate::error::store_error;
 use crate::row::{batch, refs};
 
-pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<Vec<Claimed>> {
+pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<Claims> {
     let slots = request.slots.iter();
-    let slots = slots.map(|session| (session, TraceId::random().to_string(), SpanId::random().to_string()));
+    let slots = slots
+        .map(|slot| (slot.session, slot.attach, TraceId::random().to_string(), SpanId::random().to_string()));
     let slots = batch(slots);
     let queues = request.queues.map(batch);
     let labels = json!(request.labels);
@@ -34,7 +35,7 @@ pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<
     .await
     .map_err(store_error)?;
     step.commit().await?;
-    rows.into_iter().map(Claimed::try_from).collect()
+    Ok(rows.into_iter().collect())
 }
 
 pub(crate) async fn release(database: &Database, attempts: &[AttemptRef]) -> Result<u64> {
@@ -47,7 +48,7 @@ pub(crate) async fn release(database: &Database, attempts: &[AttemptRef]) -> Res
 /// Gives back dispatched attempts, or ends those that a user cancelled.
 pub(crate) async fn give_back(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
     let (attempts, now) = (refs(attempts), step.now);
-    let released = sqlx::query_file!("sql/release.sql", attempts, now)
+    let released = sqlx::query_file!("sql/release.sql", attempts)
         .execute(step.connection())
         .await
         .map_err(store_error)?;
@@ -58,10 +59,11 @@ pub(crate) async fn give_back(step: &mut Step, attempts: &[AttemptRef]) -> Resul
     Ok(released.rows_affected() + cancelled.rows_affected())
 }
 
-pub(crate) async fn next_due(database: &Database) -> Result<Option<Duration>> {
+pub(crate) async fn next_due(database: &Database) -> Result<NextDue> {
     let row = sqlx::query_file!("sql/next_due.sql", database.now())
         .fetch_one(database.readers())
         .await
         .map_err(store_error)?;
-    Ok(row.due_in_us.map(|us| Duration::from_micros(us.unsigned_abs())))
+    let due_in = row.due_in_us.map(|us| Duration::from_micros(us.unsigned_abs()));
+    Ok(NextDue { ready: row.ready, due_in })
 }

@@ -24,9 +24,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Hint, ListQuery, Pruned,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, Hint, ListQuery, NextDue, Pruned,
     QueueSnapshot, Receipt, Registered, Registration, Renewed, Retention, Schema, Store, StoreError,
     Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
@@ -101,30 +102,31 @@ impl Store for SqliteStore {
         look::queue_snapshot(&self.database).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims> {
         claim::claim(&self.database, request).await
     }
 
     async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
         let released = claim::release(&self.database, &attempts).await?;
-        self.hints.raise(Hint::Due);
+        // Some may have been cancelled meanwhile, and have ended.
+        [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         Ok(released)
     }
 
-    async fn report(&self, reports: Vec<AttemptReport>, jitter: f64) -> Result<Vec<Receipt>> {
-        let (receipts, ended) = report::report(&self.database, reports, jitter).await?;
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
+        let (receipts, ended) = report::report(&self.database, reports).await?;
         self.hints.raise_ended(ended);
         Ok(receipts)
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>> {
+    async fn next_due(&self) -> Result<NextDue> {
         claim::next_due(&self.database).await
     }
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
         let registered = sessions::register(&self.database, registration).await?;
         if registered.released > 0 || registered.lost > 0 {
-            self.hints.raise(Hint::Due);
+            [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
         Ok(registered)
     }
@@ -144,8 +146,8 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn sweep(&self, limit: u32, jitter: f64) -> Result<Swept> {
-        let (swept, ended) = sweep::sweep(&self.database, limit, jitter).await?;
+    async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept> {
+        let (swept, ended) = sweep::sweep(&self.database, limit, last).await?;
         self.hints.raise_ended(ended);
         Ok(swept)
     }

@@ -17,7 +17,6 @@ use crate::row::{batch, ids};
 pub(crate) async fn report(
     database: &Database,
     reports: Vec<AttemptReport>,
-    jitter: f64,
 ) -> Result<(Vec<Receipt>, Changed)> {
     let tasks = ids(reports.iter().map(|report| report.attempt.task));
     let mut step = database.begin().await?;
@@ -25,7 +24,7 @@ pub(crate) async fn report(
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    let (receipts, batch) = Batch::judge(rows, reports, jitter)?;
+    let (receipts, batch) = Batch::judge(rows, reports)?;
     start(&mut step, batch.starts).await?;
     let changed = ending::write(&mut step, batch.endings).await?;
     keep_output(&mut step, batch.outputs).await?;

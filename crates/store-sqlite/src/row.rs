@@ -15,6 +15,12 @@ pub(crate) type WorkerRow = shared::WorkerRow<Instant>;
 #[sqlx(transparent)]
 pub(crate) struct Instant(i64);
 
+impl From<i64> for Instant {
+    fn from(micros: i64) -> Self {
+        Self(micros)
+    }
+}
+
 impl From<Instant> for DateTime<Utc> {
     fn from(instant: Instant) -> Self {
         // Out of chrono's range only if a hand wrote it.

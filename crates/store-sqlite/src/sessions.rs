@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, CoordinatorId, SessionId, TaskState};
-use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, sort_held, to_int, to_micros};
+use distrack_core::{AttemptRef, CoordinatorId, SessionId};
+use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, Missing, sort_held, to_int, to_micros};
 use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -89,10 +89,8 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(step, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
-    let (lost, released): (Vec<_>, Vec<_>) =
-        missing.into_iter().partition(|(_, state)| *state == TaskState::Running);
-    registered.released = give_back(step, &attempts(&released)).await?;
-    registered.lost = lose(step, &attempts(&lost)).await?;
+    registered.released = give_back(step, &missing.dispatched).await?;
+    registered.lost = lose(step, &missing.running).await?;
     Ok(registered)
 }
 
@@ -109,7 +107,7 @@ async fn supersede(step: &mut Step, new: &Registration, old: Uuid) -> Result<Reg
         .execute(step.connection())
         .await
         .map_err(store_error)?;
-    registered.lost = lose(step, &attempts(&missing)).await?;
+    registered.lost = lose(step, &missing.all()).await?;
     Ok(registered)
 }
 
@@ -118,10 +116,6 @@ async fn held_by(step: &mut Step, session: Uuid) -> Result<Vec<HeldRow>> {
         .fetch_all(step.connection())
         .await
         .map_err(store_error)
-}
-
-fn attempts(missing: &[(AttemptRef, TaskState)]) -> Vec<AttemptRef> {
-    missing.iter().map(|(attempt, _)| *attempt).collect()
 }
 
 async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
@@ -133,7 +127,7 @@ async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
     .fetch_all(step.connection())
     .await
     .map_err(store_error)?;
-    let endings = Ending::lose(&rows, 1.0)?;
+    let endings = Ending::lose(&rows)?;
     let lost = endings.len() as u64;
     ending::write(step, endings).await?;
     Ok(lost)
@@ -182,12 +176,10 @@ pub(crate) async fn deregister(database: &Database, session: SessionId) -> Resul
         .execute(step.connection())
         .await
         .map_err(store_error)?;
-    let rows = held_by(&mut step, session.as_uuid()).await?;
-    let held: Vec<AttemptRef> = rows.iter().map(HeldRow::attempt_ref).collect();
-    let lost = lose(&mut step, &held).await?;
+    let held = Missing::sort(held_by(&mut step, session.as_uuid()).await?)?;
+    let released = give_back(&mut step, &held.dispatched).await?;
+    let lost = lose(&mut step, &held.running).await?;
     step.commit().await?;
-    if lost != held.len() as u64 {
-        return Err(StoreError::corrupt("a held attempt vanished"));
-    }
-    Ok(Changed { due: lost > 0, done: lost > 0 })
+    let changed = released + lost > 0;
+    Ok(Changed { due: changed, done: changed })
 }

@@ -1,5 +1,6 @@
 //! Finding what time has taken: sessions, their attempts, and tasks past their deadline.
 
+use chrono::{DateTime, Utc};
 use distrack_store::Swept;
 use distrack_store::shared::{Changed, Ending, LockedRow};
 use uuid::Uuid;
@@ -8,12 +9,18 @@ use crate::Result;
 use crate::database::Database;
 use crate::ending;
 use crate::error::store_error;
+use crate::row::Instant;
 
-pub(crate) async fn sweep(database: &Database, limit: u32, jitter: f64) -> Result<(Swept, Changed)> {
+pub(crate) async fn sweep(
+    database: &Database,
+    limit: u32,
+    last: Option<DateTime<Utc>>,
+) -> Result<(Swept, Changed)> {
     let limit = i64::from(limit);
     let mut step = database.begin().await?;
     let now = step.now;
-    let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, now)
+    let last = last.map(|last| last.timestamp_micros());
+    let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, now, last)
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
@@ -22,7 +29,7 @@ pub(crate) async fn sweep(database: &Database, limit: u32, jitter: f64) -> Resul
         .await
         .map_err(store_error)?;
     let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
-    let mut changed = ending::write(&mut step, Ending::lose(&orphans, jitter)?).await?;
+    let mut changed = ending::write(&mut step, Ending::lose(&orphans)?).await?;
     let expired = sqlx::query_file!("sql/tasks_expire.sql", limit, now)
         .execute(step.connection())
         .await
@@ -30,6 +37,7 @@ pub(crate) async fn sweep(database: &Database, limit: u32, jitter: f64) -> Resul
     step.commit().await?;
     changed.done |= expired.rows_affected() > 0;
     let swept = Swept {
+        at: Instant::from(now).into(),
         sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
         attempts_lost,
         tasks_expired: expired.rows_affected(),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 
 use crate::error::StoreError;
 use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
 use crate::store::{Result, Store};
 use crate::types::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Pruned, Receipt, Registered,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Pruned, Receipt, Registered,
     Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
@@ -37,7 +38,8 @@ impl<S: Store> Detached<S> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let step = tokio::spawn(step(Arc::clone(&self.0)));
-        step.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into())))
+        // A panic, unless the runtime is going away.
+        step.await.unwrap_or_else(|error| Err(StoreError::Refused(error.into())))
     }
 }
 
@@ -75,7 +77,7 @@ impl<S: Store> Store for Detached<S> {
         self.run(|store| async move { store.queue_snapshot().await }).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims> {
         self.run(|store| async move { store.claim(request).await }).await
     }
 
@@ -83,11 +85,11 @@ impl<S: Store> Store for Detached<S> {
         self.run(|store| async move { store.release(attempts).await }).await
     }
 
-    async fn report(&self, reports: Vec<AttemptReport>, jitter: f64) -> Result<Vec<Receipt>> {
-        self.run(move |store| async move { store.report(reports, jitter).await }).await
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
+        self.run(|store| async move { store.report(reports).await }).await
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>> {
+    async fn next_due(&self) -> Result<NextDue> {
         self.run(|store| async move { store.next_due().await }).await
     }
 
@@ -108,8 +110,8 @@ impl<S: Store> Store for Detached<S> {
         self.run(move |store| async move { store.deregister(session).await }).await
     }
 
-    async fn sweep(&self, limit: u32, jitter: f64) -> Result<Swept> {
-        self.run(move |store| async move { store.sweep(limit, jitter).await }).await
+    async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept> {
+        self.run(move |store| async move { store.sweep(limit, last).await }).await
     }
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<Pruned> {

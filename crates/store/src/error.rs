@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::fmt::Display;
 
-/// A step that the store could not take. Nothing was changed by it.
+/// A step that the store did not take, or did not say that it took.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, is too busy, or has an older schema. Trying again later may help.
+    /// Whether the step was taken is unknown: the connection may have broken after its commit.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The step conflicts with what is stored; said for the user.
@@ -15,7 +16,7 @@ pub enum StoreError {
     /// What is stored cannot be read: a bug, or a hand in the database.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
-    /// The database refused a statement that should be right: a bug.
+    /// The database refused a statement that should be right, or the step panicked: a bug. Nothing was changed.
     #[error("the database refused a statement: {0}")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }

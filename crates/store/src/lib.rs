@@ -26,7 +26,8 @@ pub use error::StoreError;
 pub use read::{Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};
 pub use store::Store;
 pub use types::{
-    AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, IdempotencyKey, Pruned,
-    Receipt, Registered, Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+    AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, Claims, HeartbeatSeen, IdempotencyKey,
+    NextDue, Pruned, Receipt, Registered, Registration, Renewed, Retention, Schema, Slot, Submission,
+    SubmitMode, Submitted, Swept,
 };
 pub use wakeup::{Hint, Waker, Wakeup};

@@ -8,10 +8,11 @@ use distrack_core::{Attempt, AttemptRef, Output, SessionId, Task, TaskId};
 use crate::error::StoreError;
 use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
 use crate::types::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claimed, HeartbeatSeen, Pruned, Receipt, Registered,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Pruned, Receipt, Registered,
     Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
+use chrono::{DateTime, Utc};
 
 /// The result of a step.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -53,20 +54,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Claims due tasks, highest priority first, then longest due, one for each slot at most.
     ///
-    /// Atomic: a task is claimed by at most one caller. Sessions that are not attached to the coordinator
-    /// any more, or have ended, get nothing. Never claims a task before it is due.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>>;
+    /// Atomic: a task is claimed by at most one caller. Sessions that have ended, or have registered anew since,
+    /// here or elsewhere, get nothing. Never claims a task before it is due.
+    ///
+    /// An error leaves it open whether tasks were claimed: what a worker does not hold is given back when its
+    /// session registers next.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims>;
 
     /// Gives back dispatched attempts that provably no worker holds. Returns how many were given back.
     async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64>;
 
     /// Records what workers say of attempts, one receipt for each report in order.
-    ///
-    /// `jitter` in `0.0..=1.0` spreads the retries of this call.
-    async fn report(&self, reports: Vec<AttemptReport>, jitter: f64) -> Result<Vec<Receipt>>;
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>>;
 
-    /// From now until the next pending task is due that is not due yet; `None` when there is none.
-    async fn next_due(&self) -> Result<Option<Duration>>;
+    /// When pending tasks are due.
+    async fn next_due(&self) -> Result<NextDue>;
 
     // ---- workers' sessions ----
 
@@ -84,12 +86,16 @@ pub trait Store: Send + Sync + 'static {
         lost_after: Duration,
     ) -> Result<Renewed>;
 
-    /// Ends a session. Attempts that it still holds are lost.
+    /// Ends the session of a worker that holds nothing any more: what was dispatched is given back, since the
+    /// worker never took it; what it said it was running is lost.
     async fn deregister(&self, session: SessionId) -> Result<()>;
 
     /// Ends sessions whose lease ran out, loses the attempts of ended sessions, and expires tasks: at most
     /// `limit` of each. Any number of coordinators may sweep at once.
-    async fn sweep(&self, limit: u32, jitter: f64) -> Result<Swept>;
+    ///
+    /// Sessions end only if the caller's `last` sweep was less than 5 seconds ago by the store's clock: leases
+    /// that ran out while nobody could renew them say nothing about the workers.
+    async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept>;
 
     // ---- keeping house ----
 

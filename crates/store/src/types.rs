@@ -74,8 +74,35 @@ pub struct ClaimRequest {
     pub queues: Option<Vec<QueueName>>,
     /// What the workers have; a task's `requires` must be among it.
     pub labels: BTreeMap<String, String>,
-    /// One entry for each free slot, in the order in which they are to be filled.
-    pub slots: Vec<SessionId>,
+    /// The free slots, in the order in which they are to be filled.
+    pub slots: Vec<Slot>,
+}
+
+/// A free slot of a registered worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    /// Whose.
+    pub session: SessionId,
+    /// The registration that it was seen free in. A later one has reconciled, so that nothing is claimed for it.
+    pub attach: i64,
+}
+
+/// What a claim brought.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Attempts that begin.
+    pub claimed: Vec<Claimed>,
+    /// Attempts that begin, of tasks that this build cannot read, and why.
+    pub unreadable: Vec<(AttemptRef, String)>,
+}
+
+/// When to look for due tasks next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextDue {
+    /// Whether some are due already.
+    pub ready: bool,
+    /// From now until the next one is that is not due yet; `None` when there is none.
+    pub due_in: Option<Duration>,
 }
 
 /// A task claimed for a session: an attempt begins.
@@ -102,6 +129,8 @@ pub struct Claimed {
 pub struct AttemptReport {
     /// The attempt.
     pub attempt: AttemptRef,
+    /// Spreads the retry that may follow: 0.0 is at once, 1.0 the bound of the backoff.
+    pub jitter: f64,
     /// What happened.
     pub event: AttemptEvent,
 }
@@ -218,6 +247,8 @@ pub struct Renewed {
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// When it swept, by the store's clock.
+    pub at: DateTime<Utc>,
     /// Sessions whose lease ran out.
     pub sessions_lost: Vec<(SessionId, String)>,
     /// Attempts that were lost with a session.

@@ -1,6 +1,6 @@
 //! Who has an attempt when the worker refuses, cannot be reached, or does not answer.
 
-use crate::support::{LIMIT, coordinator, worker};
+use crate::support::{LIMIT, coordinator, worker, worker_that_cannot_read};
 use distrack_core::TaskState;
 use distrack_proto::v1::{self, Acceptance};
 use tonic::Status;
@@ -98,6 +98,33 @@ async fn an_assignment_that_a_worker_cannot_read_fails_instead_of_going_round() 
     worker.next_dispatch().await;
     let failed = served.until(task, |task| task.state == TaskState::Failed).await;
     assert!(failed.outcome.unwrap().error.unwrap().contains("command.program"));
+}
+
+#[tokio::test]
+async fn one_unreadable_assignment_does_not_take_its_batch_with_it() {
+    let mut served = coordinator().await;
+    let mut good = Vec::new();
+    for n in 0..3 {
+        good.push(served.submit(&format!("echo {n}")).await);
+    }
+    let bad = served.submit("unheard of").await;
+    let worker = worker_that_cannot_read("unheard of").await;
+    served.register(worker.address).await;
+    served.until(bad, |task| task.state == TaskState::Failed).await;
+    for task in good {
+        assert_eq!(served.until(task, |task| task.attempt == 1).await.state, TaskState::Dispatched);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_worker_at_the_address_gets_nothing_and_the_task_waits_on() {
+    let mut served = coordinator().await;
+    let mut stranger = worker([Err(Status::unimplemented("no such service"))]).await;
+    served.register(stranger.address).await;
+    let task = served.submit("echo hello").await;
+    stranger.next_dispatch().await;
+    let task = served.until(task, |task| task.state == TaskState::Pending && task.epoch == 1).await;
+    assert_eq!(task.attempt, 0);
 }
 
 #[tokio::test]

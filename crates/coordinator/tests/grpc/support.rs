@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use distrack_coordinator::Settings;
+use distrack_coordinator::{ServeError, Settings};
 use distrack_core::{NewTask, Task, TaskDraft, TaskId, TraceContext};
 use distrack_proto::convert;
 use distrack_proto::v1::coordinator_service_client::CoordinatorServiceClient;
@@ -16,6 +16,7 @@ use distrack_store_sqlite::SqliteStore;
 use distrack_telemetry::{Metrics, Readiness};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
@@ -27,6 +28,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Served {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) client: CoordinatorServiceClient<Channel>,
+    pub(crate) address: SocketAddr,
+    serving: Option<JoinHandle<Result<(), ServeError>>>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -45,20 +48,34 @@ pub(crate) async fn coordinator() -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
+    let readiness = Readiness::waiting("starting");
     let served = distrack_coordinator::serve(
         listener,
         Arc::clone(&store) as Arc<dyn Store>,
         Settings::default(),
         Metrics::new("coordinator"),
-        Readiness::waiting("starting"),
+        readiness.clone(),
         stop.clone(),
     );
-    tokio::spawn(served);
+    let serving = tokio::spawn(served);
+    let ready = async {
+        while readiness.get().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, ready).await.expect("the coordinator is ready in time");
     let client = CoordinatorServiceClient::connect(format!("http://{address}")).await.unwrap();
-    Served { store, client, stop, _folder: folder }
+    Served { store, client, address, serving: Some(serving), stop, _folder: folder }
 }
 
 impl Served {
+    /// Tells the coordinator to stop and waits until it has.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        let serving = self.serving.take().expect("it is stopped once");
+        tokio::time::timeout(LIMIT * 3, serving).await.expect("it stops in time").unwrap().unwrap();
+    }
+
     /// Stores a task that is due now.
     pub(crate) async fn submit(&self, command: &str) -> TaskId {
         let draft = TaskDraft { command: Some(command.to_owned()), ..TaskDraft::default() };
@@ -114,6 +131,8 @@ pub(crate) fn registration(address: SocketAddr) -> v1::RegisterWorkerRequest {
 pub(crate) type Script = VecDeque<Result<Acceptance, Status>>;
 
 pub(crate) struct Scripted {
+    /// A command that it cannot read.
+    unreadable: Option<&'static str>,
     script: Mutex<Script>,
     dispatched: mpsc::UnboundedSender<v1::DispatchRequest>,
     cancelled: mpsc::UnboundedSender<v1::CancelAttemptsRequest>,
@@ -127,9 +146,22 @@ pub(crate) struct ScriptedWorker {
 
 /// Serves a worker that answers by the script.
 pub(crate) async fn worker(script: impl IntoIterator<Item = Result<Acceptance, Status>>) -> ScriptedWorker {
+    serve_worker(script, None).await
+}
+
+/// Serves a worker that accepts all but a batch with this command, which it cannot read.
+pub(crate) async fn worker_that_cannot_read(command: &'static str) -> ScriptedWorker {
+    serve_worker([Ok(Acceptance::Accepted)], Some(command)).await
+}
+
+async fn serve_worker(
+    script: impl IntoIterator<Item = Result<Acceptance, Status>>,
+    unreadable: Option<&'static str>,
+) -> ScriptedWorker {
     let (dispatched_to, dispatched) = mpsc::unbounded_channel();
     let (cancelled_to, cancelled) = mpsc::unbounded_channel();
     let scripted = Scripted {
+        unreadable,
         script: Mutex::new(script.into_iter().collect()),
         dispatched: dispatched_to,
         cancelled: cancelled_to,
@@ -157,6 +189,13 @@ impl WorkerService for Scripted {
     ) -> Result<Response<v1::DispatchResponse>, Status> {
         let request = request.into_inner();
         let count = request.assignments.len();
+        let bad = |assignment: &v1::Assignment| {
+            let program = assignment.command.as_ref().and_then(|command| command.program.as_ref());
+            matches!(program, Some(v1::command::Program::Line(line)) if Some(line.as_str()) == self.unreadable)
+        };
+        if request.assignments.iter().any(bad) {
+            return Err(Status::invalid_argument("command.program: is unknown"));
+        }
         let _ = self.dispatched.send(request);
         let answer = {
             let mut script = self.script.lock().unwrap();

@@ -1,5 +1,6 @@
 //! Messages that no worker of ours would send: a clear refusal that names the field, and nothing changes.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,7 +29,13 @@ async fn a_registration_with_a_bad_field_is_refused_by_its_name() {
         ("slots", v1::RegisterWorkerRequest { slots: 0, ..good.clone() }),
         ("slots", v1::RegisterWorkerRequest { slots: 10_001, ..good.clone() }),
         ("queues", v1::RegisterWorkerRequest { queues: vec!["Not OK".to_owned()], ..good.clone() }),
-        ("attempt.epoch", v1::RegisterWorkerRequest { held: vec![attempt(0)], ..good.clone() }),
+        ("queues", v1::RegisterWorkerRequest { queues: vec!["q".to_owned(); 1_001], ..good.clone() }),
+        ("version", v1::RegisterWorkerRequest { version: "1\0".to_owned(), ..good.clone() }),
+        ("labels", v1::RegisterWorkerRequest { labels: labels(33), ..good.clone() }),
+        ("labels", v1::RegisterWorkerRequest { labels: label(&"k".repeat(64), ""), ..good.clone() }),
+        ("labels", v1::RegisterWorkerRequest { labels: label("k", &"v".repeat(257)), ..good.clone() }),
+        ("labels", v1::RegisterWorkerRequest { labels: label("k", "\0"), ..good.clone() }),
+        ("held", v1::RegisterWorkerRequest { held: vec![attempt(0)], ..good.clone() }),
     ];
     for (field, request) in bad {
         let status = served.client.register_worker(request).await.unwrap_err();
@@ -37,6 +44,14 @@ async fn a_registration_with_a_bad_field_is_refused_by_its_name() {
     }
     assert!(served.store.workers().await.unwrap().is_empty(), "nothing was stored");
     served.client.register_worker(good).await.unwrap();
+}
+
+fn label(key: &str, value: &str) -> HashMap<String, String> {
+    [(key.to_owned(), value.to_owned())].into()
+}
+
+fn labels(count: usize) -> HashMap<String, String> {
+    (0..count).map(|n| (format!("k{n}"), String::new())).collect()
 }
 
 fn attempt(epoch: i64) -> v1::AttemptRef {
@@ -64,6 +79,14 @@ async fn a_report_with_a_bad_field_is_refused_by_its_name() {
         ("attempt.epoch", report(vec![v1::AttemptReport { attempt: Some(attempt(-1)), ..item.clone() }])),
         ("items.event", report(vec![v1::AttemptReport { event: None, ..item.clone() }])),
         ("finished.cause", report(vec![finished(v1::Finished { cause: 99, ..v1::Finished::default() })])),
+        (
+            "finished.cause",
+            report(vec![finished(v1::Finished { exit_code: Some(1), ..v1::Finished::default() })]),
+        ),
+        (
+            "finished.error",
+            report(vec![finished(v1::Finished { error: "x".repeat(4097), ..v1::Finished::default() })]),
+        ),
         ("finished.stdout", report(vec![finished(oversized_output())])),
         ("items", report(vec![item.clone(); 1025])),
         ("session_id", v1::ReportAttemptsRequest { session_id: Bytes::new(), items: vec![item.clone()] }),
@@ -92,6 +115,22 @@ async fn a_message_past_the_limit_is_refused_without_a_hang() {
     let answer =
         tokio::time::timeout(LIMIT, served.client.report_attempts(request)).await.expect("an answer in time");
     assert_eq!(answer.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn a_session_that_is_no_id_is_refused_by_name() {
+    let mut served = coordinator().await;
+    let session_id = Bytes::from_static(b"x");
+    let heartbeat =
+        v1::HeartbeatRequest { session_id: session_id.clone(), attach: 1, busy: 0, draining: false };
+    let refused = [
+        served.client.heartbeat(heartbeat).await.unwrap_err(),
+        served.client.deregister_worker(v1::DeregisterWorkerRequest { session_id }).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().starts_with("session_id"), "{}", status.message());
+    }
 }
 
 #[tokio::test]

@@ -131,10 +131,10 @@ pub async fn a_cancel_loses_to_a_success(store: Db) {
 }
 
 pub async fn a_cancelled_attempt_whose_worker_is_lost_ends_cancelled(store: Db) {
-    let worker = Worker::join(&store).await;
+    let mut worker = Worker::join(&store).await;
     let attempt = marked(&worker).await;
     cancel(&store, attempt.task).await;
-    worker.leave().await;
+    worker.die().await;
     let task = get(&store, attempt.task).await;
     assert_eq!((task.state, task.session), (TaskState::Cancelled, None));
     assert!(task.finished_at.is_some());

@@ -52,6 +52,7 @@ macro_rules! conformance_cases {
                 a_requirement_may_hold_any_character,
                 a_session_of_another_coordinator_gets_nothing,
                 an_ended_session_gets_nothing,
+                a_slot_of_an_earlier_registration_gets_nothing,
             }
             trace {
                 a_first_attempt_soon_after_its_submission_is_in_the_same_trace,
@@ -144,15 +145,17 @@ macro_rules! conformance_cases {
                 what_is_not_this_workers_is_to_be_killed,
                 a_worker_moves_to_another_coordinator_with_its_attempts,
                 a_lost_worker_that_comes_back_begins_anew,
+                a_cancelled_attempt_that_its_worker_does_not_hold_is_cancelled,
             }
             lease {
                 only_live_sessions_of_the_coordinator_are_renewed,
                 a_session_that_is_not_renewed_is_lost_with_what_it_holds,
                 a_session_is_not_lost_before_its_lease_runs_out,
+                nobody_is_lost_after_a_pause_of_the_sweeps,
                 a_renewal_extends_the_lease,
                 a_registration_renews_the_lease,
                 an_old_heartbeat_does_not_extend_the_lease,
-                a_session_that_leaves_loses_what_it_holds_at_once,
+                a_session_that_leaves_gives_back_what_it_never_took_and_loses_what_it_ran,
                 a_sweep_takes_no_more_than_its_limit_and_strands_nothing,
             }
             workers {
@@ -204,6 +207,7 @@ macro_rules! conformance_cases {
                 sweepers_at_once_lose_everything_once,
                 a_result_and_a_sweep_never_both_count,
                 a_registration_and_a_sweep_leave_the_worker_a_live_session,
+                what_is_claimed_beside_a_registration_is_given_back_by_it,
                 one_registration_sent_by_many_at_once_opens_one_session,
                 of_two_hosts_with_one_worker_id_one_is_refused,
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use distrack_core::{QueueName, TaskDraft, TaskState};
 
-use super::fixtures::{Db, SHORT, echo, eventually, get, submit, submit_all};
-use super::fleet::{Worker, stranger};
+use super::fixtures::{Db, SHORT, echo, eventually, get, submit, submit_all, sweep};
+use super::fleet::{Worker, claim, stranger};
 use crate::{ClaimRequest, Registration};
 
 fn queue(name: &str) -> QueueName {
@@ -55,7 +55,7 @@ pub async fn of_equal_priority_the_longest_due_goes_first(store: Db) {
     let after = |seconds| TaskDraft { delay_seconds: Some(seconds), ..echo() };
     let ids = submit_all(&store, [after(0.15), after(0.05), after(0.0), after(0.1)]).await;
     eventually("all are due", async || {
-        store.next_due().await.expect("the next due instant is told").is_none().then_some(())
+        store.next_due().await.expect("the next due instant is told").due_in.is_none().then_some(())
     })
     .await;
     for place in [2, 1, 3, 0] {
@@ -68,8 +68,8 @@ pub async fn the_nth_slot_gets_the_nth_task(store: Db) {
     let coordinator = one.registration.coordinator;
     let two = Worker::join_as(&store, Registration { coordinator, ..stranger() }).await;
     let ids = submit_all(&store, [ranked("a", 1), ranked("b", 3), ranked("a", 2), ranked("b", 0)]).await;
-    let slots = vec![one.session, two.session, two.session, one.session, two.session];
-    let claimed = store.claim(ClaimRequest { slots, ..one.request(0) }).await.expect("a claim is answered");
+    let slots = [&one, &two, &two, &one, &two].map(Worker::slot).to_vec();
+    let claimed = claim(&store, ClaimRequest { slots, ..one.request(0) }).await;
     let given: HashMap<_, _> =
         claimed.iter().map(|claimed| (claimed.attempt.task, claimed.session)).collect();
     assert_eq!(claimed.len(), 4);
@@ -93,8 +93,8 @@ pub async fn only_tasks_of_the_queues_asked_for_are_claimed(store: Db) {
     let ids = submit_all(&store, [ranked("a", 9), ranked("b", 0), ranked("c", 5)]).await;
     let claim = async |queues: &[&str]| {
         let queues = Some(queues.iter().map(|name| queue(name)).collect());
-        let claimed = store.claim(ClaimRequest { queues, ..worker.request(5) }).await;
-        claimed.expect("a claim is answered").iter().map(|claimed| claimed.attempt.task).collect::<Vec<_>>()
+        let claimed = claim(&store, ClaimRequest { queues, ..worker.request(5) }).await;
+        claimed.iter().map(|claimed| claimed.attempt.task).collect::<Vec<_>>()
     };
     assert!(claim(&[]).await.is_empty(), "no queue, no task");
     assert!(claim(&["d", "default"]).await.is_empty());
@@ -110,8 +110,8 @@ pub async fn a_task_goes_only_to_labels_that_meet_its_requirements(store: Db) {
     let id = submit(&store, TaskDraft { requires, priority: Some(9), ..echo() }).await;
     let any = submit(&store, echo()).await;
     let claim = async |pairs: &[(&str, &str)]| {
-        let claimed = store.claim(ClaimRequest { labels: labels(pairs), ..worker.request(1) }).await;
-        claimed.expect("a claim is answered").first().map(|claimed| claimed.attempt.task)
+        let claimed = claim(&store, ClaimRequest { labels: labels(pairs), ..worker.request(1) }).await;
+        claimed.first().map(|claimed| claimed.attempt.task)
     };
     assert_eq!(claim(&[]).await, Some(any), "a task that cannot be claimed holds up no other");
     for poor in
@@ -131,11 +131,10 @@ pub async fn a_requirement_may_hold_any_character(store: Db) {
     }
     assert!(worker.claim(10).await.is_empty());
     let near = labels(&[("a", "x"), ("its", "q"), ("$", "\\"), ("grusse", "✓"), ("**", ""), ("ab", "{}")]);
-    let claimed = store.claim(ClaimRequest { labels: near, ..worker.request(10) }).await;
-    assert!(claimed.expect("a claim is answered").is_empty());
-    let claimed = store.claim(ClaimRequest { labels: labels(&odd), ..worker.request(10) }).await;
-    let mut claimed: Vec<_> =
-        claimed.expect("a claim is answered").iter().map(|claimed| claimed.attempt.task).collect();
+    let claimed = claim(&store, ClaimRequest { labels: near, ..worker.request(10) }).await;
+    assert!(claimed.is_empty());
+    let claimed = claim(&store, ClaimRequest { labels: labels(&odd), ..worker.request(10) }).await;
+    let mut claimed: Vec<_> = claimed.iter().map(|claimed| claimed.attempt.task).collect();
     claimed.sort();
     assert_eq!(claimed, ids);
 }
@@ -143,8 +142,8 @@ pub async fn a_requirement_may_hold_any_character(store: Db) {
 pub async fn a_session_of_another_coordinator_gets_nothing(store: Db) {
     let (ours, theirs) = (Worker::join(&store).await, Worker::join(&store).await);
     submit_all(&store, vec![echo(); 2]).await;
-    let slots = vec![theirs.session, ours.session];
-    let claimed = store.claim(ClaimRequest { slots, ..ours.request(0) }).await.expect("a claim is answered");
+    let slots = [&theirs, &ours].map(Worker::slot).to_vec();
+    let claimed = claim(&store, ClaimRequest { slots, ..ours.request(0) }).await;
     assert_eq!(claimed.iter().map(|claimed| claimed.session).collect::<Vec<_>>(), [ours.session]);
     assert_eq!(theirs.claim_one().await.session, theirs.session, "its own coordinator claims for it");
 }
@@ -154,7 +153,7 @@ pub async fn an_ended_session_gets_nothing(store: Db) {
     left.leave().await;
     let lost = Worker::join_for(&store, SHORT).await;
     eventually("the session is lost", async || {
-        let swept = store.sweep(100, 0.0).await.expect("a sweep ends");
+        let swept = sweep(&store, 100).await;
         swept.sessions_lost.iter().any(|(session, _)| *session == lost.session).then_some(())
     })
     .await;
@@ -164,7 +163,16 @@ pub async fn an_ended_session_gets_nothing(store: Db) {
     let id = submit(&store, echo()).await;
     assert!(left.claim(1).await.is_empty(), "a session that said goodbye");
     assert!(lost.claim(1).await.is_empty(), "a session whose lease ran out");
-    let claimed = store.claim(before).await.expect("a claim is answered");
-    assert!(claimed.is_empty(), "a session that another process took over");
+    assert!(claim(&store, before).await.is_empty(), "a session that another process took over");
     assert_eq!(replaced.claim_one().await.attempt.task, id);
+}
+
+pub async fn a_slot_of_an_earlier_registration_gets_nothing(store: Db) {
+    let worker = Worker::join(&store).await;
+    let seen_before = worker.request(1);
+    worker.come_back(&[]).await;
+    let id = submit(&store, echo()).await;
+    let claimed = claim(&store, seen_before).await;
+    assert!(claimed.is_empty(), "its worker said meanwhile what it holds, and this was not among it");
+    assert_eq!(worker.claim_one().await.attempt.task, id);
 }

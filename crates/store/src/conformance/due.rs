@@ -13,7 +13,7 @@ fn in_millis(millis: u32) -> TaskDraft {
 }
 
 async fn next_due(store: &Db) -> Option<Duration> {
-    store.next_due().await.expect("the next due instant is told")
+    store.next_due().await.expect("the next due instant is told").due_in
 }
 
 pub async fn a_task_for_later_is_not_claimed_now(store: Db) {
@@ -54,12 +54,18 @@ pub async fn next_due_tells_when_the_next_task_is_due(store: Db) {
 
 pub async fn next_due_looks_past_tasks_that_are_due_or_held(store: Db) {
     let worker = Worker::join(&store).await;
+    let ready = async || store.next_due().await.expect("the next due instant is told").ready;
+    assert!(!ready().await);
     submit_all(&store, vec![echo(); 3]).await;
+    assert!(ready().await);
     assert_eq!(next_due(&store).await, None);
     assert_eq!(worker.claim(2).await.len(), 2);
     assert_eq!(next_due(&store).await, None);
+    assert!(ready().await, "one of three is left");
+    assert_eq!(worker.claim(1).await.len(), 1);
     submit(&store, later()).await;
     assert!(next_due(&store).await.expect("one task waits") > LONG / 2);
+    assert!(!ready().await, "nothing is due yet");
 }
 
 pub async fn whoever_sleeps_until_next_due_finds_the_task(store: Db) {

@@ -3,13 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use distrack_core::{Outcome, TaskDraft, TaskState};
 
-use super::fixtures::{Db, clock, echo, eventually, finished, get, report, state, submit, submit_all};
+use super::fixtures::{Db, clock, echo, eventually, finished, get, report, state, submit, submit_all, sweep};
 use super::fleet::Worker;
 use crate::{CancelAnswer, Swept};
-
-async fn sweep(store: &Db, limit: u32) -> Swept {
-    store.sweep(limit, 0.0).await.expect("a sweep ends")
-}
 
 fn until(expires_at: DateTime<Utc>) -> TaskDraft {
     TaskDraft { expires_at: Some(expires_at), ..echo() }

@@ -12,7 +12,7 @@ use distrack_core::{
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-use crate::{AttemptEvent, AttemptReport, Receipt, Store, Submission, SubmitMode, Submitted};
+use crate::{AttemptEvent, AttemptReport, Receipt, Store, Submission, SubmitMode, Submitted, Swept};
 
 /// A store under test.
 pub(super) type Db = Arc<dyn Store>;
@@ -99,7 +99,7 @@ pub(super) async fn state(store: &Db, id: TaskId) -> TaskState {
 
 /// The command runs since now.
 pub(super) fn started(attempt: AttemptRef) -> AttemptReport {
-    AttemptReport { attempt, event: AttemptEvent::Started { ago: NOW } }
+    said(attempt, AttemptEvent::Started { ago: NOW })
 }
 
 /// The attempt ended now, without output.
@@ -109,7 +109,17 @@ pub(super) fn finished(attempt: AttemptRef, outcome: Outcome) -> AttemptReport {
 
 /// The attempt ended now and printed something.
 pub(super) fn printed(attempt: AttemptRef, outcome: Outcome, output: Output) -> AttemptReport {
-    AttemptReport { attempt, event: AttemptEvent::Finished { ago: NOW, ran: Some(NOW), outcome, output } }
+    said(attempt, AttemptEvent::Finished { ago: NOW, ran: Some(NOW), outcome, output })
+}
+
+/// A report; a retry that follows is due at once.
+pub(super) fn said(attempt: AttemptRef, event: AttemptEvent) -> AttemptReport {
+    AttemptReport { attempt, jitter: 0.0, event }
+}
+
+/// The same report; a retry that follows waits for the whole backoff.
+pub(super) fn patient(report: AttemptReport) -> AttemptReport {
+    AttemptReport { jitter: 1.0, ..report }
 }
 
 /// The command ended with an exit code other than 0.
@@ -117,17 +127,24 @@ pub(super) fn exit(code: i32) -> Outcome {
     Outcome { exit_code: Some(code), ..Outcome::failure(Cause::ExitCode, format!("exit code {code}")) }
 }
 
-/// Sends one report; a retry that follows is due at once.
+/// Sends one report.
 pub(super) async fn report(store: &Db, report: AttemptReport) -> Receipt {
     reports(store, vec![report]).await[0]
 }
 
-/// Sends reports with one call; retries that follow are due at once.
+/// Sends reports with one call.
 pub(super) async fn reports(store: &Db, reports: Vec<AttemptReport>) -> Vec<Receipt> {
     let sent = reports.len();
-    let receipts = store.report(reports, 0.0).await.expect("reports are taken");
+    let receipts = store.report(reports).await.expect("reports are taken");
     assert_eq!(receipts.len(), sent, "one receipt for each report");
     receipts
+}
+
+/// Sweeps a moment after the last time. When that was is left out, so that sweeps can be compared.
+pub(super) async fn sweep(store: &Db, limit: u32) -> Swept {
+    let last = store.sweep(0, None).await.expect("a sweep ends").at;
+    let swept = store.sweep(limit, Some(last)).await.expect("a sweep ends");
+    Swept { at: DateTime::default(), ..swept }
 }
 
 /// Waits until `look` finds something.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, CoordinatorId, InstanceId, SessionId, TaskDraft, WorkerId};
 
 use super::fixtures::{Db, LONG, NOW, eventually, report, started, submit};
 use crate::{
-    ClaimRequest, Claimed, HeartbeatSeen, Receipt, Registered, Registration, Renewed, WorkerSession,
+    ClaimRequest, Claimed, HeartbeatSeen, Receipt, Registered, Registration, Renewed, Slot, WorkerSession,
 };
 
 /// A worker with a session.
@@ -18,6 +19,8 @@ pub(super) struct Worker {
     pub(super) registration: Registration,
     /// Its session.
     pub(super) session: SessionId,
+    /// The registration of it that its coordinator knows.
+    attach: AtomicI64,
 }
 
 /// A worker that nobody has seen before, with a coordinator of its own and a lease that does not run out.
@@ -53,13 +56,16 @@ impl Worker {
     /// Registers a worker.
     pub(super) async fn join_as(store: &Db, registration: Registration) -> Self {
         let registered = store.register(registration.clone()).await.expect("a worker registers");
-        Self { store: Arc::clone(store), registration, session: registered.session }
+        let attach = registered.attach.into();
+        Self { store: Arc::clone(store), registration, session: registered.session, attach }
     }
 
     /// The same process registers again, with what it holds.
     pub(super) async fn come_back(&self, held: &[AttemptRef]) -> Registered {
         let registration = Registration { held: held.to_vec(), ..self.registration.clone() };
-        self.store.register(registration).await.expect("a worker registers again")
+        let registered = self.store.register(registration).await.expect("a worker registers again");
+        self.attach.store(registered.attach, Ordering::SeqCst);
+        registered
     }
 
     /// The worker restarts on the same host and registers with what its spool holds.
@@ -70,19 +76,24 @@ impl Worker {
         registered
     }
 
+    /// A slot of this worker.
+    pub(super) fn slot(&self) -> Slot {
+        Slot { session: self.session, attach: self.attach.load(Ordering::SeqCst) }
+    }
+
     /// A claim for `slots` slots of this worker.
     pub(super) fn request(&self, slots: usize) -> ClaimRequest {
         ClaimRequest {
             coordinator: self.registration.coordinator,
             queues: self.registration.queues.clone(),
             labels: self.registration.labels.clone(),
-            slots: vec![self.session; slots],
+            slots: vec![self.slot(); slots],
         }
     }
 
     /// Claims what is due now, for `slots` slots.
     pub(super) async fn claim(&self, slots: usize) -> Vec<Claimed> {
-        self.store.claim(self.request(slots)).await.expect("a claim is answered")
+        claim(&self.store, self.request(slots)).await
     }
 
     /// Claims until it gets one task.
@@ -134,8 +145,21 @@ impl Worker {
         workers.into_iter().find(|listed| listed.session == self.session)
     }
 
-    /// The session ends: what it holds is lost.
+    /// The session ends as the worker wishes.
     pub(super) async fn leave(&self) {
         self.store.deregister(self.session).await.expect("a session is ended");
     }
+
+    /// The worker's process dies, and another one takes its place for a moment: all that it held is lost.
+    pub(super) async fn die(&mut self) {
+        self.restart(&[]).await;
+        self.leave().await;
+    }
+}
+
+/// Claims, and can read all of it.
+pub(super) async fn claim(store: &Db, request: ClaimRequest) -> Vec<Claimed> {
+    let claims = store.claim(request).await.expect("a claim is answered");
+    assert!(claims.unreadable.is_empty(), "{claims:?}");
+    claims.claimed
 }

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use distrack_core::{SessionId, TaskState};
+use distrack_core::{OnLost, SessionId, TaskDraft, TaskState};
 
-use super::fixtures::{Db, LONG, SHORT, echo, eventually, get, state};
+use super::fixtures::{Db, LONG, SHORT, echo, eventually, get, state, sweep};
 use super::fleet::{Worker, stranger};
 use crate::{HeartbeatSeen, Registration, Retention, Swept};
-
-async fn sweep(store: &Db, limit: u32) -> Swept {
-    store.sweep(limit, 0.0).await.expect("a sweep ends")
-}
 
 /// Sweeps until `count` sessions were lost; tells which, and which attempts.
 async fn lose(store: &Db, count: usize) -> Swept {
@@ -63,9 +59,31 @@ pub async fn a_session_that_is_not_renewed_is_lost_with_what_it_holds(store: Db)
 
 pub async fn a_session_is_not_lost_before_its_lease_runs_out(store: Db) {
     let worker = Worker::join_for(&store, SHORT).await;
-    lose(&store, 1).await;
-    let listed = worker.listed().await.expect("a lost session is listed for a while");
+    let listed = worker.listed().await.expect("the session is listed");
     assert!(listed.lease_expires_at >= listed.registered_at + SHORT);
+    let swept = eventually("the session is lost", async || {
+        let last = store.sweep(0, None).await.expect("a sweep ends").at;
+        let swept = store.sweep(10, Some(last)).await.expect("a sweep ends");
+        (!swept.sessions_lost.is_empty()).then_some(swept)
+    })
+    .await;
+    assert!(swept.at >= listed.lease_expires_at);
+}
+
+pub async fn nobody_is_lost_after_a_pause_of_the_sweeps(store: Db) {
+    let worker = Worker::join_for(&store, SHORT).await;
+    let held = worker.run(echo()).await;
+    let before = eventually("the lease runs out", async || {
+        let at = store.sweep(0, None).await.expect("a sweep ends").at;
+        (worker.listed().await?.lease_expires_at < at).then_some(at)
+    })
+    .await;
+    for last in [None, Some(before - Duration::from_secs(6))] {
+        let swept = store.sweep(10, last).await.expect("a sweep ends");
+        assert!(swept.sessions_lost.is_empty() && swept.attempts_lost.is_empty(), "{swept:?}");
+    }
+    assert_eq!(worker.renew(LONG).await.alive, [worker.session], "it lives, and could say so in time");
+    assert_eq!(state(&store, held.task).await, TaskState::Running);
 }
 
 pub async fn a_renewal_extends_the_lease(store: Db) {
@@ -104,13 +122,17 @@ pub async fn an_old_heartbeat_does_not_extend_the_lease(store: Db) {
     assert_eq!(lose(&store, 1).await.sessions_lost[0].0, worker.session);
 }
 
-pub async fn a_session_that_leaves_loses_what_it_holds_at_once(store: Db) {
+pub async fn a_session_that_leaves_gives_back_what_it_never_took_and_loses_what_it_ran(store: Db) {
     let worker = Worker::join(&store).await;
-    let held = [worker.hold(echo()).await, worker.run(echo()).await];
+    let once = || TaskDraft { on_lost: Some(OnLost::Fail), ..echo() };
+    let (never_took, ran) = (worker.hold(once()).await, worker.run(echo()).await);
+    let cancelled = worker.hold(echo()).await;
+    store.cancel(cancelled.task).await.expect("it is marked");
     worker.leave().await;
-    for attempt in held {
-        assert_eq!(get(&store, attempt.task).await.losses, 1);
-    }
+    let task = get(&store, never_took.task).await;
+    assert_eq!((task.state, task.losses, task.attempt), (TaskState::Pending, 0, 0));
+    assert_eq!(get(&store, ran.task).await.losses, 1);
+    assert_eq!(state(&store, cancelled.task).await, TaskState::Cancelled);
     assert!(worker.renew(LONG).await.alive.is_empty());
     assert_eq!(worker.listed().await, None, "it left, it was not lost");
     assert_eq!(sweep(&store, 100).await, Swept::default());

@@ -3,13 +3,13 @@
 use chrono::TimeDelta;
 use distrack_core::{Cause, OnLost, TaskDraft, TaskState};
 
-use super::fixtures::{Db, echo, exit, finished, get, report, started, state};
+use super::fixtures::{Db, echo, exit, finished, get, report, started, state, sweep};
 use super::fleet::Worker;
 
 pub async fn a_lost_attempt_is_tried_again_and_uses_up_none(store: Db) {
-    let worker = Worker::join(&store).await;
+    let mut worker = Worker::join(&store).await;
     let (dispatched, running) = (worker.hold(echo()).await, worker.run(echo()).await);
-    worker.leave().await;
+    worker.die().await;
     for attempt in [dispatched, running] {
         let task = get(&store, attempt.task).await;
         assert_eq!((task.state, task.epoch, task.attempt), (TaskState::Pending, 1, 1));
@@ -30,10 +30,10 @@ pub async fn a_lost_attempt_is_tried_again_and_uses_up_none(store: Db) {
 }
 
 pub async fn a_lost_attempt_is_not_run_twice_when_that_is_forbidden(store: Db) {
-    let worker = Worker::join(&store).await;
+    let mut worker = Worker::join(&store).await;
     let draft = || TaskDraft { on_lost: Some(OnLost::Fail), max_attempts: Some(9), ..echo() };
     let (dispatched, running) = (worker.hold(draft()).await, worker.run(draft()).await);
-    worker.leave().await;
+    worker.die().await;
     for attempt in [dispatched, running] {
         let task = get(&store, attempt.task).await;
         assert_eq!((task.state, task.losses, task.session), (TaskState::Failed, 1, None));
@@ -53,7 +53,7 @@ pub async fn a_task_that_loses_three_workers_is_poison(store: Db) {
             assert_eq!(claimed.number, losses);
             report(&store, started(claimed.attempt)).await;
         }
-        worker.leave().await;
+        worker.die().await;
         assert_eq!(get(&store, first.task).await.losses, losses);
     }
     let task = get(&store, first.task).await;
@@ -64,11 +64,11 @@ pub async fn a_task_that_loses_three_workers_is_poison(store: Db) {
 }
 
 pub async fn a_session_that_left_loses_nothing_twice(store: Db) {
-    let worker = Worker::join(&store).await;
+    let mut worker = Worker::join(&store).await;
     let attempt = worker.run(echo()).await;
+    worker.die().await;
     worker.leave().await;
-    worker.leave().await;
-    let swept = store.sweep(100, 0.0).await.expect("a sweep ends");
+    let swept = sweep(&store, 100).await;
     assert!(swept.attempts_lost.is_empty(), "{swept:?}");
     assert_eq!(get(&store, attempt.task).await.losses, 1);
     assert_eq!(state(&store, attempt.task).await, TaskState::Pending);

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use distrack_core::{Backoff, Outcome, TaskDraft, TaskId, TaskState};
 
 use super::fixtures::{
-    Db, LONG, NOW, SHORT, clock, echo, eventually, exit, finished, get, later, new_task, printed, report,
-    state, submit, text, tried,
+    Db, LONG, NOW, SHORT, clock, echo, eventually, exit, finished, get, later, new_task, patient, printed,
+    report, state, submit, sweep, text, tried,
 };
 use super::fleet::Worker;
 use crate::{IdempotencyKey, Pruned, Receipt, Retention, Submission, SubmitMode, Submitted};
@@ -52,7 +52,7 @@ pub async fn every_terminal_state_is_pruned(store: Db) {
     store.cancel(cancelled).await.expect("it is cancelled");
     let expires_at = Some(clock(&store).await - TimeDelta::seconds(1));
     submit(&store, TaskDraft { expires_at, ..echo() }).await;
-    assert_eq!(store.sweep(10, 0.0).await.expect("a sweep ends").tasks_expired, 1);
+    assert_eq!(sweep(&store, 10).await.tasks_expired, 1);
     // The fifth is the one that told the clock.
     assert_eq!(prune(&store, NONE, 100).await.tasks, 5);
 }
@@ -60,7 +60,7 @@ pub async fn every_terminal_state_is_pruned(store: Db) {
 pub async fn a_task_that_has_not_ended_is_never_pruned(store: Db) {
     let worker = Worker::join(&store).await;
     let retried = worker.hold(tried(2, Backoff { initial: LONG, max: LONG })).await;
-    let receipts = store.report(vec![printed(retried, exit(1), text("first"))], 1.0).await;
+    let receipts = store.report(vec![patient(printed(retried, exit(1), text("first")))]).await;
     assert_eq!(receipts.expect("reports are taken"), [Receipt::Recorded]);
     let (dispatched, running) = (worker.hold(echo()).await, worker.run(echo()).await);
     let waiting = submit(&store, later()).await;
@@ -94,7 +94,7 @@ pub async fn sessions_are_pruned_after_their_end(store: Db) {
     let lost = Worker::join_for(&store, SHORT).await;
     left.leave().await;
     eventually("the session is lost", async || {
-        (!store.sweep(10, 0.0).await.expect("a sweep ends").sessions_lost.is_empty()).then_some(())
+        (!sweep(&store, 10).await.sessions_lost.is_empty()).then_some(())
     })
     .await;
     assert_eq!(prune(&store, ALL, 100).await, Pruned::default());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use distrack_core::{AttemptRef, Backoff, Outcome, TaskState};
 
 use super::fixtures::{
-    Db, LONG, NOW, all_at_once, echo, exit, finished, get, printed, report, submit_all, text, tried,
+    Db, LONG, NOW, all_at_once, echo, exit, finished, get, patient, printed, report, reports, started,
+    submit_all, text, tried,
 };
 use super::fleet::Worker;
 use crate::{CancelAnswer, Receipt, Store};
@@ -19,7 +20,7 @@ pub async fn one_result_sent_by_many_at_once_is_recorded_once(store: Db) {
                 let store = Arc::clone(&store);
                 async move {
                     let message = printed(attempt, exit(1), text("once"));
-                    store.report(vec![message], 1.0).await.expect("reports are taken")[0]
+                    store.report(vec![patient(message)]).await.expect("reports are taken")[0]
                 }
             });
             let receipts = all_at_once(steps).await;
@@ -41,7 +42,7 @@ pub async fn batches_of_the_same_results_in_another_order_do_not_block_each_othe
         }
         async move {
             let batch = attempts.into_iter().map(|attempt| finished(attempt, Outcome::success())).collect();
-            store.report(batch, 0.0).await.expect("reports are taken")
+            store.report(batch).await.expect("reports are taken")
         }
     });
     let receipts: Vec<_> = all_at_once(steps).await.into_iter().flatten().collect();
@@ -94,13 +95,14 @@ pub async fn a_result_and_the_loss_of_its_worker_never_both_count(store: Db) {
         let worker = Worker::join(&store).await;
         submit_all(&store, vec![echo(); 40]).await;
         let attempts: Vec<_> = worker.claim_all(40).await.iter().map(|claimed| claimed.attempt).collect();
+        reports(&store, attempts.iter().copied().map(started).collect()).await;
         let (ending, session) = (Arc::clone(&store), worker.session);
         let end = tokio::spawn(async move { ending.deregister(session).await });
         let steps = attempts.chunks(5).map(|some| {
             let (store, some) = (Arc::clone(&store), some.to_vec());
             async move {
                 let batch = some.into_iter().map(|attempt| finished(attempt, Outcome::success())).collect();
-                store.report(batch, 0.0).await.expect("reports are taken")
+                store.report(batch).await.expect("reports are taken")
             }
         });
         let receipts = all_at_once(steps).await.concat();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use distrack_core::{InstanceId, Outcome, TaskState};
 
 use super::fixtures::{
-    Db, LONG, PATIENCE, SHORT, all_at_once, echo, eventually, finished, get, report, submit_all,
+    Db, LONG, PATIENCE, SHORT, all_at_once, echo, eventually, finished, get, report, submit_all, sweep,
 };
-use super::fleet::{Worker, stranger};
+use super::fleet::{Worker, claim, stranger};
 use crate::{Receipt, Registered, Registration, StoreError, Swept, WorkerState};
 
 /// Waits until the leases of these workers have run out, without sweeping.
@@ -27,7 +27,7 @@ async fn run_out(workers: &[&Worker]) {
 async fn sweep_all(store: &Db) -> Swept {
     let mut all = Swept::default();
     loop {
-        let swept = store.sweep(7, 0.5).await.expect("a sweep ends");
+        let swept = sweep(store, 7).await;
         if swept == Swept::default() {
             return all;
         }
@@ -117,6 +117,23 @@ pub async fn a_registration_and_a_sweep_leave_the_worker_a_live_session(store: D
         assert_eq!(report(&store, finished(attempt, Outcome::success())).await, receipt);
         store.cancel(attempt.task).await.expect("it is out of the next round's way");
         worker.leave().await;
+    }
+}
+
+pub async fn what_is_claimed_beside_a_registration_is_given_back_by_it(store: Db) {
+    let worker = Arc::new(Worker::join(&store).await);
+    for _ in 0..20 {
+        submit_all(&store, vec![echo(); 4]).await;
+        let request = worker.request(4);
+        let (claiming, registering) = (Arc::clone(&store), Arc::clone(&worker));
+        let claims = tokio::spawn(async move { claim(&claiming, request).await });
+        let registered = tokio::spawn(async move { registering.come_back(&[]).await });
+        let claimed = claims.await.expect("a claim does not panic");
+        let registered = registered.await.expect("a registration does not panic");
+        assert_eq!(registered.released, claimed.len() as u64, "nobody would ever run the rest");
+        for claimed in worker.claim_all(4).await {
+            report(&store, finished(claimed.attempt, Outcome::success())).await;
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use distrack_core::{AttemptRef, CoordinatorId, InstanceId, OnLost, Outcome, TaskDraft, TaskId, TaskState};
 
-use super::fixtures::{Db, LONG, SHORT, echo, eventually, finished, get, report, state, submit};
-use super::fleet::{Worker, stranger};
+use super::fixtures::{Db, LONG, SHORT, echo, eventually, finished, get, report, state, submit, sweep};
+use super::fleet::{Worker, claim, stranger};
 use crate::{Receipt, Registered, Registration, StoreError};
 
 pub async fn a_first_registration_opens_a_session(store: Db) {
@@ -124,7 +124,7 @@ pub async fn a_worker_may_move_to_another_host_once_its_lease_ran_out(store: Db)
     assert_ne!(registered.session, first.session);
     assert!(first.renew(LONG).await.alive.is_empty(), "the first session has ended");
     eventually("what the first held is lost", async || {
-        store.sweep(10, 0.0).await.expect("a sweep ends");
+        sweep(&store, 10).await;
         (state(&store, held.task).await == TaskState::Pending).then_some(())
     })
     .await;
@@ -160,7 +160,7 @@ pub async fn a_worker_moves_to_another_coordinator_with_its_attempts(store: Db) 
     let renewed = store.renew(old.0, vec![worker.heartbeat()], LONG).await.expect("leases are renewed");
     assert!(renewed.alive.is_empty(), "the old coordinator is told that the session moved");
     submit(&store, echo()).await;
-    assert!(store.claim(old.1).await.expect("a claim is answered").is_empty());
+    assert!(claim(&store, old.1).await.is_empty());
     assert_eq!(worker.renew(LONG).await.alive, [worker.session]);
     assert_eq!(worker.claim(1).await.len(), 1);
     assert_eq!(report(&store, finished(attempt, Outcome::success())).await, Receipt::Recorded);
@@ -170,11 +170,23 @@ pub async fn a_lost_worker_that_comes_back_begins_anew(store: Db) {
     let worker = Worker::join_for(&store, SHORT).await;
     let held = worker.run(echo()).await;
     eventually("the session is lost", async || {
-        (!store.sweep(10, 0.0).await.expect("a sweep ends").sessions_lost.is_empty()).then_some(())
+        (!sweep(&store, 10).await.sessions_lost.is_empty()).then_some(())
     })
     .await;
     let registered = worker.come_back(&[held]).await;
     assert_ne!(registered.session, worker.session, "an ended session stays ended");
     assert_eq!((registered.kept, registered.kill), (vec![], vec![held]));
     assert_eq!(get(&store, held.task).await.losses, 1);
+}
+
+pub async fn a_cancelled_attempt_that_its_worker_does_not_hold_is_cancelled(store: Db) {
+    let worker = Worker::join(&store).await;
+    let (dispatched, running) = (worker.hold(echo()).await, worker.run(echo()).await);
+    for attempt in [dispatched, running] {
+        store.cancel(attempt.task).await.expect("it is marked");
+    }
+    worker.come_back(&[]).await;
+    for attempt in [dispatched, running] {
+        assert_eq!(state(&store, attempt.task).await, TaskState::Cancelled);
+    }
 }

@@ -15,8 +15,10 @@ async fn release(store: &Db, attempts: &[AttemptRef]) -> u64 {
 pub async fn a_released_attempt_gives_its_number_back_and_keeps_the_epoch(store: Db) {
     let worker = Worker::join(&store).await;
     let first = worker.hold(echo()).await;
+    let due_at = get(&store, first.task).await.due_at;
     assert_eq!(release(&store, &[first]).await, 1);
     let task = get(&store, first.task).await;
+    assert_eq!(task.due_at, due_at, "it has waited since then, whatever the claim was");
     assert_eq!((task.state, task.epoch, task.attempt), (TaskState::Pending, 1, 0));
     assert_eq!((task.failures, task.losses, task.session), (0, 0, None));
     assert_eq!((task.started_at, task.finished_at, task.outcome), (None, None, None));

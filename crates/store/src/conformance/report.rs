@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use distrack_core::{Cause, Outcome, Output, TaskState, Usage};
 
-use super::fixtures::{Db, NOW, echo, exit, finished, get, report, reports, started};
+use super::fixtures::{Db, NOW, echo, exit, finished, get, report, reports, said, started};
 use super::fleet::Worker;
-use crate::{AttemptEvent, AttemptReport, Receipt};
+use crate::{AttemptEvent, Receipt};
 
 pub async fn a_started_attempt_is_running(store: Db) {
     let worker = Worker::join(&store).await;
@@ -53,7 +53,7 @@ pub async fn an_attempt_that_never_started_has_no_start(store: Db) {
     let outcome =
         Outcome { final_failure: true, ..Outcome::failure(Cause::SpawnFailed, "no such directory") };
     let event = AttemptEvent::Finished { ago: NOW, ran: None, outcome, output: Output::default() };
-    assert_eq!(report(&store, AttemptReport { attempt, event }).await, Receipt::Recorded);
+    assert_eq!(report(&store, said(attempt, event)).await, Receipt::Recorded);
     let task = get(&store, attempt.task).await;
     assert_eq!((task.state, task.started_at), (TaskState::Failed, None));
     assert!(task.finished_at.expect("it ended") >= task.picked_at.expect("it was picked"));
@@ -72,7 +72,7 @@ pub async fn a_workers_durations_are_anchored_to_the_stores_clock(store: Db) {
         outcome: Outcome::success(),
         output: Output::default(),
     };
-    assert_eq!(report(&store, AttemptReport { attempt, event }).await, Receipt::Recorded);
+    assert_eq!(report(&store, said(attempt, event)).await, Receipt::Recorded);
     let task = get(&store, attempt.task).await;
     let (start, end) = (task.started_at.expect("it started"), task.finished_at.expect("it ended"));
     let error = (end - start - TimeDelta::milliseconds(30)).abs();
@@ -93,11 +93,11 @@ pub async fn instants_stay_in_order_whatever_a_worker_says(store: Db) {
         let attempt = worker.hold(echo()).await;
         if let Some(ago) = start {
             let event = AttemptEvent::Started { ago };
-            assert_eq!(report(&store, AttemptReport { attempt, event }).await, Receipt::Recorded);
+            assert_eq!(report(&store, said(attempt, event)).await, Receipt::Recorded);
         }
         let event =
             AttemptEvent::Finished { ago, ran, outcome: Outcome::success(), output: Output::default() };
-        assert_eq!(report(&store, AttemptReport { attempt, event }).await, Receipt::Recorded);
+        assert_eq!(report(&store, said(attempt, event)).await, Receipt::Recorded);
         let task = get(&store, attempt.task).await;
         let said = format!("started {start:?} ago, finished {ago:?} ago, ran {ran:?}: {task:?}");
         let (picked, end) = (task.picked_at.expect("it was picked"), task.finished_at.expect("it ended"));
@@ -111,13 +111,13 @@ pub async fn instants_stay_in_order_whatever_a_worker_says(store: Db) {
 pub async fn an_outcome_reads_back_as_it_was_reported(store: Db) {
     let worker = Worker::join(&store).await;
     let usage = Usage {
-        max_rss_bytes: 1 << 40,
+        max_rss_bytes: Some(1 << 40),
         cpu_user: Duration::from_micros(1_234_567),
         cpu_system: Duration::from_secs(90_000),
     };
     let outcomes = [
         Outcome { usage: Some(usage), ..Outcome::success() },
-        Outcome { usage: Some(usage), ..exit(-1) },
+        Outcome { usage: Some(Usage { max_rss_bytes: None, ..usage }), ..exit(-1) },
         Outcome { signal: Some(9), ..Outcome::failure(Cause::Oom, "the kernel's „killer“\n'ended' it") },
         Outcome::failure(Cause::OutputLimit, ""),
     ];

@@ -5,15 +5,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use distrack_core::{AttemptRef, Backoff, Cause, OnLost, Outcome, TaskDraft, TaskState};
 
-use super::fixtures::{Db, NOW, echo, exit, finished, get, report, state, tried};
+use super::fixtures::{Db, NOW, echo, exit, finished, get, patient, report, state, tried};
 use super::fleet::Worker;
-use crate::Receipt;
+use crate::{AttemptReport, Receipt};
 
 const AT_ONCE: Backoff = Backoff { initial: NOW, max: NOW };
 
 /// The wait that a failure earns when the jitter picks this part of it.
 async fn fail(store: &Db, attempt: AttemptRef, jitter: f64) -> TimeDelta {
-    let receipts = store.report(vec![finished(attempt, exit(1))], jitter).await.expect("reports are taken");
+    let receipts = store
+        .report(vec![AttemptReport { jitter, ..finished(attempt, exit(1)) }])
+        .await
+        .expect("reports are taken");
     assert_eq!(receipts, [Receipt::Recorded]);
     let task = get(store, attempt.task).await;
     assert_eq!(task.state, TaskState::Pending);
@@ -64,7 +67,7 @@ pub async fn a_retry_waits_for_its_backoff(store: Db) {
     let attempt = worker.run(tried(9, backoff)).await;
     assert_near(fail(&store, attempt, 1.0).await, 100);
     assert!(worker.claim(1).await.is_empty(), "not before it is due again");
-    let next = store.next_due().await.expect("the next due instant is told").expect("a retry waits");
+    let next = store.next_due().await.expect("the next due instant is told").due_in.expect("a retry waits");
     assert!(next > Duration::from_secs(60) && next <= Duration::from_secs(100), "{next:?}");
 }
 
@@ -121,7 +124,7 @@ pub async fn an_interrupted_attempt_is_tried_again_at_once_and_uses_up_none(stor
     let first = worker.run(echo()).await;
     for epoch in 1..=4 {
         let attempt = AttemptRef { epoch, ..first };
-        let receipts = store.report(vec![finished(attempt, interrupted())], 1.0).await;
+        let receipts = store.report(vec![patient(finished(attempt, interrupted()))]).await;
         assert_eq!(receipts.expect("reports are taken"), [Receipt::Recorded]);
         let task = get(&store, first.task).await;
         assert_eq!((task.state, task.failures, task.losses), (TaskState::Pending, 0, 0));

@@ -86,7 +86,7 @@ pub async fn an_instant_that_has_passed_means_now(store: Db) {
 pub async fn a_call_about_nothing_changes_nothing(store: Db) {
     assert!(store.submit(Vec::new(), SubmitMode::AllOrNone).await.expect("it is answered").is_empty());
     assert!(store.get(Vec::new()).await.expect("it is answered").is_empty());
-    assert!(store.report(Vec::new(), 0.0).await.expect("it is answered").is_empty());
+    assert!(store.report(Vec::new()).await.expect("it is answered").is_empty());
     assert_eq!(store.release(Vec::new()).await.expect("it is answered"), 0);
     let worker = Worker::join(&store).await;
     submit(&store, echo()).await;

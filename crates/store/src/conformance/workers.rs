@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use distrack_core::Outcome;
 
-use super::fixtures::{Db, LONG, SHORT, echo, eventually, finished, report};
+use super::fixtures::{Db, LONG, SHORT, echo, eventually, finished, report, sweep};
 use super::fleet::{Worker, stranger};
 use crate::{HeartbeatSeen, Registration, WorkerState};
 
@@ -78,7 +78,7 @@ pub async fn a_worker_whose_lease_ran_out_is_lost_before_and_after_the_sweep(sto
         (state(&worker).await == Some(WorkerState::Lost)).then_some(())
     })
     .await;
-    let swept = store.sweep(10, 0.0).await.expect("a sweep ends");
+    let swept = sweep(&store, 10).await;
     assert_eq!(swept.sessions_lost.len(), 1);
     assert_eq!(state(&worker).await, Some(WorkerState::Lost));
     assert_eq!(state(&other).await, Some(WorkerState::Alive));

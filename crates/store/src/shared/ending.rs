@@ -79,8 +79,9 @@ impl Ending {
     ///
     /// # Errors
     /// As [`Ending::decide`].
-    pub fn lose(rows: &[LockedRow], jitter: f64) -> Result<Vec<Self>> {
-        rows.iter().map(|row| Self::decide(row, Ended::Lost, jitter)).collect()
+    pub fn lose(rows: &[LockedRow]) -> Result<Vec<Self>> {
+        // What waits for another worker does so by a fixed delay: there is nothing to spread.
+        rows.iter().map(|row| Self::decide(row, Ended::Lost, 0.0)).collect()
     }
 
     /// Whether the attempt is kept as a row of its own, since another one will follow.
@@ -145,8 +146,9 @@ impl From<&Ending> for EndingRow {
             // A success always has an exit code: that is how a row shows that its attempt ended.
             exit_code: outcome.exit_code.or(outcome.cause.is_none().then_some(0)),
             signal: outcome.signal,
-            error: outcome.error.clone(),
-            max_rss_bytes: outcome.usage.map(|usage| to_bigint(usage.max_rss_bytes)),
+            // Text in a database has no NUL.
+            error: outcome.error.as_deref().map(|error| error.replace('\0', "\u{fffd}")),
+            max_rss_bytes: outcome.usage.and_then(|usage| usage.max_rss_bytes).map(to_bigint),
             cpu_user_us: outcome.usage.map(|usage| to_micros(usage.cpu_user)),
             cpu_system_us: outcome.usage.map(|usage| to_micros(usage.cpu_system)),
         }

@@ -26,22 +26,53 @@ impl HeldRow {
     }
 }
 
+/// Attempts of a session that its worker does not hold.
+#[derive(Debug, Default)]
+pub struct Missing {
+    /// Those that it never said it had started.
+    pub dispatched: Vec<AttemptRef>,
+    /// Those that it said it was running.
+    pub running: Vec<AttemptRef>,
+}
+
+impl Missing {
+    /// Sorts rows by their state.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
+    pub fn sort(rows: Vec<HeldRow>) -> Result<Self> {
+        let mut missing = Self::default();
+        rows.iter().try_for_each(|row| missing.add(row))?;
+        Ok(missing)
+    }
+
+    /// All of them.
+    pub fn all(self) -> Vec<AttemptRef> {
+        let mut all = self.dispatched;
+        all.extend(self.running);
+        all
+    }
+
+    fn add(&mut self, row: &HeldRow) -> Result<()> {
+        let running = task_state(row.state)? == TaskState::Running;
+        let list = if running { &mut self.running } else { &mut self.dispatched };
+        list.push(row.attempt_ref());
+        Ok(())
+    }
+}
+
 /// Sorts a session's attempts into `registered` by whether the worker holds them; returns those that it
 /// does not.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
-pub fn sort_held(
-    rows: &[HeldRow],
-    new: &Registration,
-    registered: &mut Registered,
-) -> Result<Vec<(AttemptRef, TaskState)>> {
+pub fn sort_held(rows: &[HeldRow], new: &Registration, registered: &mut Registered) -> Result<Missing> {
     let held: HashSet<_> = new.held.iter().copied().collect();
-    let mut missing = Vec::new();
+    let mut missing = Missing::default();
     for row in rows {
         let attempt = row.attempt_ref();
         if !held.contains(&attempt) {
-            missing.push((attempt, task_state(row.state)?));
+            missing.add(row)?;
             continue;
         }
         registered.kept.push(attempt);

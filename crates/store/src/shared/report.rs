@@ -28,17 +28,13 @@ impl Batch {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
-    pub fn judge(
-        rows: Vec<LockedRow>,
-        reports: Vec<AttemptReport>,
-        jitter: f64,
-    ) -> Result<(Vec<Receipt>, Self)> {
+    pub fn judge(rows: Vec<LockedRow>, reports: Vec<AttemptReport>) -> Result<(Vec<Receipt>, Self)> {
         let mut batch = Self { rows: rows.into_iter().map(|row| (row.id, row)).collect(), ..Self::default() };
-        let receipts = reports.into_iter().map(|report| batch.add(report, jitter)).collect::<Result<_>>()?;
+        let receipts = reports.into_iter().map(|report| batch.add(report)).collect::<Result<_>>()?;
         Ok((receipts, batch))
     }
 
-    fn add(&mut self, report: AttemptReport, jitter: f64) -> Result<Receipt> {
+    fn add(&mut self, report: AttemptReport) -> Result<Receipt> {
         let Some(row) = self.rows.get_mut(&report.attempt.task.as_uuid()) else { return Ok(Receipt::Stale) };
         if row.epoch != report.attempt.epoch {
             return Ok(Receipt::Stale);
@@ -55,10 +51,13 @@ impl Batch {
                 Ok(Receipt::Recorded)
             }
             AttemptEvent::Finished { ago, ran, outcome, output } => {
-                let mut ending = Ending::decide(row, Ended::Reported(&outcome), jitter)?;
                 // One statement writes the end; a start of the same batch rides along.
                 let started = self.starts.remove(&report.attempt);
-                ending.ran = ran.or_else(|| started.map(|started| started.saturating_sub(ago)));
+                let ran = ran.or_else(|| started.map(|started| started.saturating_sub(ago)));
+                let began = ran.is_some() || state == TaskState::Running;
+                let ended = Ended::Reported { outcome: &outcome, began };
+                let mut ending = Ending::decide(row, ended, report.jitter)?;
+                ending.ran = ran;
                 ending.ago = ago;
                 row.state = ending.next.code();
                 row.cause = ending.verdict.outcome.cause.map(Cause::code);

@@ -16,7 +16,7 @@ use super::value::{count, hex, json, json_map, micros, policy, task_state, trace
 use crate::error::StoreError;
 use crate::read::{QueueSnapshot, WorkerSession, WorkerState};
 use crate::store::Result;
-use crate::types::Claimed;
+use crate::types::{Claimed, Claims};
 
 /// A row of `get` and `list`.
 #[derive(Debug)]
@@ -169,9 +169,9 @@ impl OutcomeColumns {
         if self.cause.is_none() && self.exit_code.is_none() {
             return Ok(None);
         }
-        let usage = self.max_rss_bytes.map(|rss| Usage {
-            max_rss_bytes: rss.unsigned_abs(),
-            cpu_user: micros(self.cpu_user_us.unwrap_or(0)),
+        let usage = self.cpu_user_us.map(|cpu_user_us| Usage {
+            max_rss_bytes: self.max_rss_bytes.map(i64::unsigned_abs),
+            cpu_user: micros(cpu_user_us),
             cpu_system: micros(self.cpu_system_us.unwrap_or(0)),
         });
         let known = |code| Cause::from_code(code).ok_or_else(|| StoreError::corrupt(format!("cause {code}")));
@@ -240,6 +240,21 @@ impl TryFrom<ClaimedRow> for Claimed {
             },
             waited: micros(row.waited_us),
         })
+    }
+}
+
+impl FromIterator<ClaimedRow> for Claims {
+    /// The rows are claimed, whatever can be read of them.
+    fn from_iter<I: IntoIterator<Item = ClaimedRow>>(rows: I) -> Self {
+        let mut claims = Self::default();
+        for row in rows {
+            let attempt = AttemptRef { task: row.id.into(), epoch: row.epoch };
+            match Claimed::try_from(row) {
+                Ok(claimed) => claims.claimed.push(claimed),
+                Err(error) => claims.unreadable.push((attempt, error.to_string())),
+            }
+        }
+        claims
     }
 }
 
