@@ -88,6 +88,60 @@ fn a_command_that_is_none_is_said_with_what_is_near() {
 }
 
 #[test]
+fn a_url_that_stands_in_a_wrong_place_is_not_shown_with_its_password() {
+    for line in [
+        "d migrate postgres://me:secret@h/d",
+        "d migrate -- postgres://me:secret@h/d",
+        "d postgres://me:secret@h/d",
+        "d worker postgres://h/d?password=secret",
+        "d submit --wait postgres://me:secret@h/d",
+    ] {
+        let (_, said) = matched(line);
+        assert!(said.contains("postgres://***") && !said.contains("secret"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_flag_before_the_command_is_told_to_go_behind_it() {
+    for line in ["d --config=x worker", "d --config x worker"] {
+        let (some, said) = matched(line);
+        assert!(some, "{said}");
+        assert!(said.starts_with("distrack: --config: goes behind the command"), "{said}");
+        assert!(said.contains("distrack worker --config"), "{said}");
+    }
+    let (_, said) = matched("d --bogus");
+    assert_eq!(said, "distrack: --bogus: there is no such flag");
+}
+
+#[test]
+fn a_limit_to_wait_for_is_told_to_be_part_of_the_flag() {
+    let (_, said) = matched("d submit --wait 10s -- true");
+    assert_eq!(said, "distrack: '10s': write --wait=10s");
+}
+
+#[test]
+fn nothing_behind_a_bare_double_hyphen_is_wrong_in_a_submission() {
+    let (some, said) = matched("d submit --bogus=1 -- x --bogus=1 --bogus");
+    assert!(some);
+    assert_eq!(said, "distrack: --bogus: there is no such flag");
+    let command = cli::command();
+    let mut problems = Problems::default();
+    let Ok(Some(left)) = matches(&command, words("d submit --bogus=1 -- x --bogus=1"), &mut problems) else {
+        panic!("{problems}");
+    };
+    let words: Vec<&String> =
+        left.subcommand_matches("submit").unwrap().get_many("command").unwrap().collect();
+    assert_eq!(words, ["x", "--bogus=1"]);
+}
+
+#[test]
+fn help_may_be_asked_for_as_a_command() {
+    assert_eq!(help(words("d help")), ["d", "--help"]);
+    assert_eq!(help(words("d help worker")), ["d", "worker", "--help"]);
+    assert_eq!(help(words("d worker help")), ["d", "worker", "help"]);
+}
+
+#[test]
 fn an_argument_that_is_not_utf8_is_a_problem() {
     use std::os::unix::ffi::OsStringExt;
     let mut problems = Problems::default();

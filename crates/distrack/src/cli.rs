@@ -47,7 +47,7 @@ pub(crate) enum Stop {
 pub(crate) fn plan(args: impl IntoIterator<Item = OsString>, environment: Environment) -> Result<Plan, Stop> {
     let mut problems = Problems::default();
     let command = command();
-    let args = argv::normalise(argv::texts(args, &mut problems), &command);
+    let args = argv::normalise(argv::help(argv::texts(args, &mut problems)), &command);
     let matched = argv::matches(&command, args, &mut problems).map_err(Stop::Help)?;
     let chosen = matched.as_ref().and_then(ArgMatches::subcommand);
     let plan = chosen.and_then(|(name, matches)| read(name, matches, environment, &mut problems));

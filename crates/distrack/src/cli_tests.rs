@@ -90,6 +90,28 @@ fn each_documented_variable_works() {
 }
 
 #[test]
+fn what_every_coordinator_would_refuse_is_refused_at_the_start() {
+    let long = "ä".repeat(129);
+    for (wrong, part) in [
+        ("--slots=10001".to_owned(), "a whole number from 1 to 10000"),
+        (format!("--worker_name={long}"), "1 to 256 bytes"),
+        (format!("--worker_address={}", "h".repeat(249)), "at most 248 bytes"),
+        ((0..=1000).map(|n| format!("--queues=q{n} ")).collect(), "at most 1000 queues"),
+    ] {
+        let said = planned(&format!("worker {wrong}"), &[]).unwrap_err();
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+    assert!(planned("worker --slots=10000", &[]).is_ok());
+}
+
+#[test]
+fn every_wrong_coordinator_is_named() {
+    let said = planned("worker --coordinator=a,b:x,http://me:secret@c", &[]).unwrap_err();
+    assert!(said.contains("'b:x' must be host:port") && said.contains("'http://***' must be"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
 fn up_is_on_its_own_file_unless_a_database_is_named_to_it() {
     assert!(planned("up", &[("POSTGRES_HOST", "db")]).unwrap().contains("database: None"));
     assert!(planned("up", &[DATABASE]).unwrap().contains("Some(postgres://me:***@db/tasks)"));

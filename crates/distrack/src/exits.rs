@@ -17,6 +17,8 @@ pub(crate) const UNREACHABLE: u8 = 6;
 /// `submit --wait=…` was over before the task had ended; as `timeout(1)` has it, since the codes below
 /// belong to the command then.
 pub(crate) const SUBMIT_WAITED: u8 = 124;
+/// `submit --wait` cannot tell how the task ended; as `timeout(1)` has it for a failure of its own.
+pub(crate) const SUBMIT_FAILED: u8 = 125;
 /// A second Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -32,7 +34,17 @@ Exit codes:
   6    the scheduler does not answer, or cannot serve now
   130  a second Ctrl-C: stopped at once
 submit --wait exits with the command's own code: 128 + n if signal n ended it, 1 for another
-failure, 124 if the task had not ended in time.";
+failure, 124 if the task had not ended in time, 125 if it was accepted and distrack cannot tell how
+it ended; its id is on standard error.
+cancel and retry do what they can of several tasks and exit with the worst code of them.";
+
+/// The worse one of two codes of the client commands: no answer is worse than a failure, and that is worse than
+/// a refusal.
+pub(crate) fn worse(one: u8, other: u8) -> u8 {
+    const FROM_BAD_TO_WORSE: [u8; 6] = [OK, CONFLICT, NOT_FOUND, USAGE, FAILED, UNREACHABLE];
+    let rank = |code| FROM_BAD_TO_WORSE.iter().position(|known| *known == code);
+    if rank(one) < rank(other) { other } else { one }
+}
 
 /// The exit code of a task that has ended, as `submit --wait` gives it on.
 pub(crate) fn of_command(completed: bool, exit_code: Option<i64>, signal: Option<i64>) -> u8 {
@@ -49,6 +61,14 @@ pub(crate) fn of_command(completed: bool, exit_code: Option<i64>, signal: Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_codes_the_worst_is_kept() {
+        let worst = |codes: &[u8]| codes.iter().copied().fold(OK, worse);
+        assert_eq!(worst(&[]), OK);
+        assert_eq!(worst(&[CONFLICT, OK, NOT_FOUND]), NOT_FOUND);
+        assert_eq!(worst(&[UNREACHABLE, FAILED, CONFLICT]), UNREACHABLE);
+    }
 
     #[test]
     fn a_commands_own_code_is_handed_on() {

@@ -9,34 +9,44 @@ mod cli;
 mod client;
 mod exits;
 mod roles;
+mod say;
 mod settings;
 mod shutdown;
 mod wiring;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cli::Stop;
+use say::say;
 use settings::Environment;
+
+/// How long what blocks a thread, such as a write to a disk that hangs, may keep the process once all is done.
+const LAST_STEPS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let plan = match cli::plan(std::env::args_os(), Environment::of_process()) {
         Ok(plan) => plan,
-        Err(stop) => return ExitCode::from(say(stop)),
+        Err(stop) => return ExitCode::from(refuse(stop)),
     };
     // Never one thread alone: a step that holds it would hold the heartbeats too.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     match runtime {
-        Ok(runtime) => ExitCode::from(runtime.block_on(roles::run(plan))),
+        Ok(runtime) => {
+            let code = runtime.block_on(roles::run(plan));
+            runtime.shutdown_timeout(LAST_STEPS);
+            ExitCode::from(code)
+        }
         Err(error) => {
-            eprintln!("distrack: no threads can be started: {error}");
+            say(format_args!("distrack: no threads can be started: {error}"));
             ExitCode::from(exits::FAILED)
         }
     }
 }
 
 /// Says why there is nothing to do.
-fn say(stop: Stop) -> u8 {
+fn refuse(stop: Stop) -> u8 {
     match stop {
         Stop::Help(argv::Help(help)) => {
             // Help that nobody reads, such as into a closed pipe, is no failure.
@@ -44,7 +54,7 @@ fn say(stop: Stop) -> u8 {
             u8::try_from(help.exit_code()).unwrap_or(exits::USAGE)
         }
         Stop::Wrong { problems, help } => {
-            eprintln!("{problems}\nTry: {help}");
+            say(format_args!("{problems}\nTry: {help}"));
             exits::USAGE
         }
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use distrack_testkit::{Fleet, FleetBuilder, Postgres, TestDatabase, eventually};
+use distrack_testkit::{Fleet, FleetBuilder, Launch, Process, Proxy, TestDatabase, eventually};
 use serde_json::{Value, json};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_distrack");
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn fleet(url: String) -> FleetBuilder {
-    Fleet::builder(env!("CARGO_BIN_EXE_distrack"), url)
+    Fleet::builder(PROGRAM, url)
 }
 
 fn id(task: &Value) -> &str {
@@ -18,6 +19,15 @@ fn id(task: &Value) -> &str {
 async fn wait_running(fleet: &Fleet, task: &str) {
     eventually(LIMIT, "the start of the task", || async {
         (fleet.api().task(task).await.unwrap()["state"] == "running").then_some(())
+    })
+    .await;
+}
+
+/// Waits until the fleet knows that the worker takes nothing new.
+async fn is_draining(fleet: &Fleet) {
+    eventually(LIMIT, "the worker to drain", || async {
+        let workers = fleet.api().workers().await.unwrap();
+        if workers["workers"][0]["draining"] == true { Ok(()) } else { Err(workers) }
     })
     .await;
 }
@@ -48,9 +58,10 @@ async fn a_worker_told_to_stop_finishes_what_runs_and_takes_nothing_new() {
     let database = TestDatabase::create().await;
     let fleet = fleet(database.url()).start().await.unwrap();
     let api = fleet.api();
-    let running = api.schedule("sleep 2; echo through", 0.0).await.unwrap();
+    let running = api.schedule("sleep 5; echo through", 0.0).await.unwrap();
     wait_running(&fleet, id(&running)).await;
     fleet.worker(0).process().terminate().unwrap();
+    is_draining(&fleet).await;
     let late = api.schedule("echo late", 0.2).await.unwrap();
     assert!(fleet.worker(0).process().wait(LIMIT).await.success());
     let ended = api.wait_terminal(id(&running), LIMIT).await;
@@ -112,25 +123,28 @@ async fn a_second_worker_on_one_state_directory_is_refused_by_name() {
     let database = TestDatabase::create().await;
     let fleet = fleet(database.url()).start().await.unwrap();
     let state = fleet.worker(0).folder().join("state");
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_distrack"))
-        .args(["worker", "--worker_port=:0", "--metrics_port=:0"])
-        .arg(format!("--coordinator={}", fleet.coordinator(0).address()))
-        .arg(format!("--state_dir={}", state.display()))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(!second.status.success(), "{said}");
-    assert!(said.contains(&state.display().to_string()), "{said}");
+    let arguments = [
+        "worker".to_owned(),
+        "--worker_port=:0".to_owned(),
+        "--metrics_port=:0".to_owned(),
+        format!("--coordinator={}", fleet.coordinator(0).address()),
+        format!("--state_dir={}", state.display()),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let second = Process::start(Launch::new("second", PROGRAM, &arguments, folder.path())).unwrap();
+    assert!(!second.wait(LIMIT).await.success(), "{}", second.log());
+    assert!(second.log().contains(&state.display().to_string()), "{}", second.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_database_refuses_submissions_and_loses_no_result() {
-    let postgres = Postgres::start().unwrap();
-    let fleet = fleet(postgres.admin_url()).start().await.unwrap();
+    let database = TestDatabase::create().await;
+    let mut proxy = Proxy::before(&database.url()).await.unwrap();
+    let fleet = fleet(proxy.url().to_owned()).start().await.unwrap();
     let api = fleet.api();
     let task = api.schedule("sleep 1; echo survived", 0.0).await.unwrap();
     wait_running(&fleet, id(&task)).await;
-    postgres.stop().unwrap();
+    proxy.cut().await;
 
     let body = json!({"command": "true"});
     let refused = eventually(LIMIT, "a refusal", || async {
@@ -147,7 +161,7 @@ async fn an_outage_of_the_database_refuses_submissions_and_loses_no_result() {
     })
     .await;
 
-    postgres.start_again().unwrap();
+    proxy.mend().await.unwrap();
     let ended = api.wait_terminal(id(&task), LIMIT).await;
     assert_eq!((&ended["state"], &ended["attempt"]), (&json!("completed"), &json!(1)), "{ended}");
     assert_eq!(api.output(id(&task)).await.unwrap()["stdout"]["head"], "survived\n");

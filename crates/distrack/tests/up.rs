@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distrack_testkit::{Up, eventually};
+use distrack_testkit::{Launch, Process, Up, eventually};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_distrack");
@@ -63,12 +63,16 @@ async fn an_interrupt_drains_and_ends_well() {
 async fn a_second_up_on_one_data_directory_is_refused_by_name() {
     let up = Up::start(PROGRAM, &[]).await.unwrap();
     let folder = up.data_dir().display().to_string();
-    let second = std::process::Command::new(PROGRAM)
-        .args(["up", "--scheduler_port=:0", "--coordinator_port=:0", "--worker_port=:0", "--metrics_port=:0"])
-        .arg(format!("--data_dir={folder}"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert_eq!(second.status.code(), Some(1), "{said}");
-    assert!(said.contains(&folder), "{said}");
+    let arguments = [
+        "up".to_owned(),
+        "--scheduler_port=:0".to_owned(),
+        "--coordinator_port=:0".to_owned(),
+        "--worker_port=:0".to_owned(),
+        "--metrics_port=:0".to_owned(),
+        format!("--data_dir={folder}"),
+    ];
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = Process::start(Launch::new("second", PROGRAM, &arguments, elsewhere.path())).unwrap();
+    assert_eq!(second.wait(LIMIT).await.code(), Some(1), "{}", second.log());
+    assert!(second.log().contains(&folder), "{}", second.log());
 }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,47 @@ impl FromStr for LogFormat {
 /// # Errors
 /// Says what is wrong with it.
 pub fn check_filter(filter: &str) -> Result<(), String> {
+    if let Some(wrong) = pieces(filter).into_iter().find(|piece| !is_level(piece) && !names_a_target(piece)) {
+        return Err(format!(
+            "'{}' is no level: must be off, error, warn, info, debug or trace, or TARGET=LEVEL",
+            wrong.escape_debug()
+        ));
+    }
     EnvFilter::try_new(filter).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The directives of a filter: separated by commas, but for those inside `target[span{a,b}]`.
+fn pieces(filter: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let at_comma = |character: char| {
+        match character {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0
+    };
+    filter.split(at_comma).map(str::trim).filter(|piece| !piece.is_empty()).collect()
+}
+
+fn is_level(piece: &str) -> bool {
+    piece.parse::<LevelFilter>().is_ok()
+}
+
+/// Whether a directive is of a target or a span for sure. A word alone would be taken for a target as well,
+/// and a mistyped level for one that logs nothing.
+fn names_a_target(piece: &str) -> bool {
+    piece.contains(['=', '[']) || piece.contains("::")
 }
 
 /// Sends this process's logs to standard error. The first call wins; later ones change nothing.
 pub fn init(format: LogFormat, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // A line that cannot be written would be complained of on the same standard error, by a panic.
+        .log_internal_errors(false);
     let pretty = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Json => false,
@@ -52,4 +87,33 @@ pub fn init(format: LogFormat, filter: &str) {
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_not_taken_for_a_target_that_silences_all_else() {
+        for wrong in ["verbose", "info,verbose", "distrack_worker", "INFOO", "info,x=verbose"] {
+            assert!(check_filter(wrong).is_err(), "{wrong}");
+        }
+        assert!(check_filter("warn, verbose").unwrap_err().starts_with("'verbose' is no level"));
+    }
+
+    #[test]
+    fn levels_targets_and_spans_are_filters() {
+        for right in [
+            "info",
+            "WARN",
+            "off",
+            "info,distrack_worker=debug",
+            "distrack_worker::run",
+            "info,distrack_store[step{a,b}]=trace",
+            "[step]",
+            "",
+        ] {
+            assert_eq!(check_filter(right), Ok(()), "{right}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ use super::args::Args;
 use super::failure::Failure;
 use super::output::{self, Format, cell};
 use super::view::task_argument;
+use crate::exits;
+use crate::say::say;
 
 /// The most tasks that one command names.
 const MOST: usize = 10_000;
@@ -39,21 +41,41 @@ pub(crate) fn read(verb: &'static str, mut args: Args<'_>) -> Option<Change> {
 }
 
 impl Change {
-    /// Does it to each task; the first that is refused ends it.
-    pub(crate) async fn run(self, api: &Api, format: Format) -> Result<(), Failure> {
-        for task in &self.tasks {
-            let answer = api.post(&["v1", "tasks", &task.to_string(), self.verb], None, None).await?;
-            if format == Format::Json {
-                output::json(&answer)?;
-                continue;
+    /// Does it to each task, whatever becomes of the others; returns the worst exit code. Only a scheduler that
+    /// does not answer ends it early: each of the others would wait for it as long.
+    pub(crate) async fn run(self, api: &Api, format: Format) -> u8 {
+        let mut worst = exits::OK;
+        for (task, left) in self.tasks.iter().zip((0..self.tasks.len()).rev()) {
+            let Err(failure) = self.one(*task, api, format).await else { continue };
+            let code = match failure {
+                // The tasks matter, not who reads of them.
+                Failure::Unread => continue,
+                Failure::Said { code, text } => {
+                    say(format_args!("distrack: task {task}: {text}"));
+                    code
+                }
+            };
+            worst = exits::worse(worst, code);
+            if code == exits::UNREACHABLE {
+                if left > 0 {
+                    say(format_args!("distrack: left as they were: {left}"));
+                }
+                break;
             }
-            let changed = answer.json()?;
-            output::line(&match self.verb {
-                "retry" => cell(&changed, "task_id"),
-                _ => format!("{task} {}", told(&cell(&changed, "state"))),
-            })?;
         }
-        Ok(())
+        worst
+    }
+
+    async fn one(&self, task: TaskId, api: &Api, format: Format) -> Result<(), Failure> {
+        let answer = api.post(&["v1", "tasks", &task.to_string(), self.verb], None, None).await?;
+        if format == Format::Json {
+            return output::json(&answer);
+        }
+        let changed = answer.json()?;
+        output::line(&match self.verb {
+            "retry" => cell(&changed, "task_id"),
+            _ => format!("{task} {}", told(&cell(&changed, "state"))),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::Value;
 
 use crate::exits;
+use crate::say::say;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -24,6 +25,22 @@ impl Failure {
     /// A failure with words.
     pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
         Self::Said { code, text: text.into() }
+    }
+
+    /// The exit code that it stands for.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Said { code, .. } => *code,
+            Self::Unread => exits::OK,
+        }
+    }
+
+    /// Says it; returns the exit code.
+    pub(crate) fn say(&self) -> u8 {
+        if let Self::Said { text, .. } = self {
+            say(format_args!("distrack: {text}"));
+        }
+        self.code()
     }
 
     /// An answer of the scheduler that is no success.

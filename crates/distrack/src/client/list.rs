@@ -7,6 +7,7 @@ use super::api::{Answer, Api};
 use super::args::{Args, instant};
 use super::failure::Failure;
 use super::output::{self, Format, cell};
+use crate::say::say;
 use crate::settings::values;
 
 /// The most tasks that the API puts on one page.
@@ -96,7 +97,13 @@ fn show(format: Format, whole: Option<&Answer>, tasks: &[Value], next: Option<&s
         (Format::Json, Some(answer)) => output::json(answer),
         (Format::Json, None) => output::line(&json!({"tasks": tasks, "next_cursor": next}).to_string()),
         (Format::Table, _) if tasks.is_empty() => output::line("no tasks"),
-        (Format::Table, _) => output::line(&table(tasks)),
+        (Format::Table, _) => {
+            output::line(&table(tasks))?;
+            if next.is_some() {
+                say(format_args!("distrack: these are the newest {}; --limit=N shows more", tasks.len()));
+            }
+            Ok(())
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::output::{self, Format};
 use super::view::{self, Pause, task_argument};
 use crate::exits;
+use crate::say::say;
 use crate::settings::values;
 
 /// Which output.
@@ -122,7 +123,11 @@ impl Logs {
             (false, ..) => {}
             (true, None, Format::Table) => return self.follow(api, &id).await,
             (true, Some(attempt), _) => attempt_ended(api, &id, attempt).await?,
-            (true, None, Format::Json) => drop(view::ended(api, &id, None).await?),
+            (true, None, Format::Json) => {
+                // Once without patience: a server that never answered is no outage.
+                view::task(api, &id).await?;
+                view::ended(api, &id, None).await?;
+            }
         }
         let answer = fetch(api, &id, self.attempt).await?;
         if format == Format::Json {
@@ -130,7 +135,7 @@ impl Logs {
         }
         let found: Output = answer.read()?;
         if !found.complete {
-            eprintln!("distrack: the task has not ended an attempt yet; --follow waits for it");
+            say("distrack: the task has not ended an attempt yet; --follow waits for it");
         }
         print(&found, self.streams)
     }
@@ -162,12 +167,17 @@ impl Logs {
     }
 }
 
-/// Prints what the last attempt of a task that has ended printed, if there was one.
+/// Prints what the last attempt of a task that has ended printed, if it left anything.
 pub(crate) async fn print_last(api: &Api, id: &str, task: &Value) -> Result<(), Failure> {
     if task.get("attempt").and_then(Value::as_u64).unwrap_or(0) == 0 {
         return Ok(());
     }
-    print(&fetch(api, id, None).await?.read()?, Streams::Both)
+    match fetch(api, id, None).await {
+        Ok(answer) => print(&answer.read()?, Streams::Both),
+        // An attempt that was lost has left nothing.
+        Err(failure) if failure.code() == exits::NOT_FOUND => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn fetch(api: &Api, id: &str, attempt: Option<u32>) -> Result<Answer, Failure> {
@@ -206,10 +216,10 @@ fn print(found: &Output, streams: Streams) -> Result<(), Failure> {
 fn stream(to: &mut dyn io::Write, stream: &Stream, name: &str, attempt: u32) -> Result<(), Failure> {
     output::bytes(to, &decode(&stream.encoding, &stream.head)?)?;
     if stream.omitted > 0 {
-        eprintln!(
+        say(format_args!(
             "distrack: {} bytes of attempt {attempt}'s {name} are left out here; the worker's output_dir has them",
             stream.omitted
-        );
+        ));
     }
     output::bytes(to, &decode(&stream.encoding, &stream.tail)?)?;
     Ok(())

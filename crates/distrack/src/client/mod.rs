@@ -92,14 +92,7 @@ pub(crate) async fn run(client: Client) -> u8 {
         Request::View(view) => view.run(&api, format).await.map(|()| exits::OK),
         Request::Logs(logs) => logs.run(&api, format).await.map(|()| exits::OK),
         Request::List(list) => list.run(&api, format).await.map(|()| exits::OK),
-        Request::Change(change) => change.run(&api, format).await.map(|()| exits::OK),
+        Request::Change(change) => Ok(change.run(&api, format).await),
     };
-    match done {
-        Ok(code) => code,
-        Err(Failure::Unread) => exits::OK,
-        Err(Failure::Said { code, text }) => {
-            eprintln!("distrack: {text}");
-            code
-        }
-    }
+    done.unwrap_or_else(|failure: Failure| failure.say())
 }

@@ -1,7 +1,6 @@
 //! `distrack submit`: sends a command, and with `--wait` stands in for it: its output and its exit code.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, Command};
@@ -14,6 +13,7 @@ use super::failure::Failure;
 use super::output::{self, Format};
 use super::{logs, view};
 use crate::exits;
+use crate::say::say;
 use crate::settings::values;
 
 /// A command to send.
@@ -177,31 +177,55 @@ impl Submit {
     pub(crate) async fn run(self, api: &Api, format: Format) -> Result<u8, Failure> {
         let answer = api.post(&["v1", "tasks"], Some(&self.body), self.key.as_deref()).await?;
         let id = output::cell(&answer.json()?, "task_id");
-        let Some(Wait(limit)) = self.wait else {
-            match format {
-                Format::Json => output::json(&answer)?,
-                Format::Table => output::line(&id)?,
-            }
-            return Ok(exits::OK);
+        // From here on there is a task, and whatever goes wrong must not lose its id.
+        let Some(wait) = self.wait else {
+            let written = match format {
+                Format::Json => output::json(&answer),
+                Format::Table => output::line(&id),
+            };
+            return match written {
+                Ok(()) => Ok(exits::OK),
+                Err(failure) => Ok(accepted(&id, &failure)),
+            };
         };
-        if std::io::stderr().is_terminal() {
-            eprintln!("task {id}");
+        say(format_args!("task {id}"));
+        match wait.for_end(api, &id, format).await {
+            Ok(code) => Ok(code),
+            Err(failure) => {
+                accepted(&id, &failure);
+                Ok(exits::SUBMIT_FAILED)
+            }
         }
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let Some(answer) = view::ended(api, &id, deadline).await? else {
-            return Err(Failure::new(
-                exits::SUBMIT_WAITED,
-                format!(
-                    "task {id} has not ended yet; see distrack status {id}, or stop it: distrack cancel {id}"
-                ),
+    }
+}
+
+/// Says what went wrong after a task was accepted, and which one that is.
+fn accepted(id: &str, failure: &Failure) -> u8 {
+    let code = failure.say();
+    say(format_args!("distrack: task {id} was accepted; see distrack status {id}"));
+    code
+}
+
+impl Wait {
+    /// Waits, shows what the task printed, and returns the exit code that stands for it.
+    async fn for_end(self, api: &Api, id: &str, format: Format) -> Result<u8, Failure> {
+        let deadline = self.0.and_then(|limit| Instant::now().checked_add(limit));
+        let Some(answer) = view::ended(api, id, deadline).await? else {
+            say(format_args!(
+                "distrack: task {id} has not ended yet; see distrack status {id}, or stop it: distrack cancel {id}"
             ));
+            return Ok(exits::SUBMIT_WAITED);
         };
         let task = answer.json()?;
-        match format {
-            Format::Json => output::json(&answer)?,
-            Format::Table => logs::print_last(api, &id, &task).await?,
+        let shown = match format {
+            Format::Json => output::json(&answer),
+            Format::Table => logs::print_last(api, id, &task).await,
+        };
+        match shown {
+            // Who stops reading still asked for the exit code.
+            Ok(()) | Err(Failure::Unread) => Ok(verdict(id, &task)),
+            Err(failure) => Err(failure),
         }
-        Ok(verdict(&id, &task))
     }
 }
 
@@ -210,8 +234,9 @@ fn verdict(id: &str, task: &Value) -> u8 {
     let number = |name| task.get(name).and_then(Value::as_i64);
     let completed = task.get("state").and_then(Value::as_str) == Some("completed");
     let (exit_code, signal) = (number("exit_code"), number("signal"));
-    if !completed && exit_code.is_none() {
-        eprintln!("distrack: task {id} {}: {}", output::cell(task, "state"), output::cell(task, "error"));
+    if !completed && output::cell(task, "cause") != "exit_code" {
+        let [state, error] = ["state", "error"].map(|name| output::cell(task, name));
+        say(format_args!("distrack: task {id} {state}: {error}"));
     }
     exits::of_command(completed, exit_code, signal)
 }

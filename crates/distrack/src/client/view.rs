@@ -10,6 +10,8 @@ use super::api::{Answer, Api};
 use super::args::Args;
 use super::failure::Failure;
 use super::output::{self, Format, cell};
+use crate::exits;
+use crate::say::say;
 
 /// The fields of a task that people read, in the order in which they are told.
 const TASK: [&str; 27] = [
@@ -128,8 +130,16 @@ fn rows(value: &Value, list: &str, columns: &Columns) -> String {
         return format!("no {list}");
     }
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
-    let row = |item| columns.iter().map(|(_, name)| cell(item, name)).collect();
+    let row = |item| columns.iter().map(|(_, name)| cell_of(item, name)).collect();
     output::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+fn cell_of(item: &Value, name: &str) -> String {
+    let text = cell(item, name);
+    match item.get("same_address").and_then(Value::as_u64) {
+        Some(others) if others > 0 && name == "address" => format!("{text} (and {others} more workers!)"),
+        _ => text,
+    }
 }
 
 /// A task, as the API gives it.
@@ -144,13 +154,23 @@ pub(crate) fn has_ended(task: &Value) -> bool {
     state.is_some_and(TaskState::is_terminal)
 }
 
-/// Waits until a task has ended; `None` when it has not by `deadline`.
+/// Waits until a task has ended; `None` when it has not by `deadline`. A scheduler that does not answer is asked
+/// again: what becomes of the task does not hang on it.
 pub(crate) async fn ended(api: &Api, id: &str, deadline: Option<Instant>) -> Result<Option<Answer>, Failure> {
     let mut pause = Pause::default();
+    let mut away = false;
     loop {
-        let answer = task(api, id).await?;
-        if has_ended(&answer.json()?) {
-            return Ok(Some(answer));
+        match task(api, id).await {
+            Ok(answer) if has_ended(&answer.json()?) => return Ok(Some(answer)),
+            Ok(_) => away = false,
+            Err(failure) if failure.code() == exits::UNREACHABLE => {
+                if !away {
+                    failure.say();
+                    say(format_args!("distrack: still waiting for task {id}"));
+                }
+                away = true;
+            }
+            Err(failure) => return Err(failure),
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
@@ -174,5 +194,21 @@ impl Pause {
     pub(crate) async fn wait(&mut self, left: Option<Duration>) {
         tokio::time::sleep(left.map_or(self.0, |left| left.min(self.0))).await;
         self.0 = (self.0 * 3 / 2).min(Duration::from_millis(500));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn workers_that_advertise_one_address_are_told_apart_from_those_that_do_not() {
+        let worker = |same_address| json!({"name": "w", "address": "h:1", "same_address": same_address});
+        let shown = rows(&json!({"workers": [worker(0), worker(2)]}), "workers", &WORKERS);
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[1].contains("h:1  "), "{shown}");
+        assert!(lines[2].contains("h:1 (and 2 more workers!)"), "{shown}");
     }
 }

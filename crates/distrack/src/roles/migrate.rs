@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use distrack_store::{Schema, Store, StoreError};
+use tokio::net::TcpStream;
 
+use crate::say::say;
+use crate::settings::Database;
 use crate::settings::roles::Migrate;
 use crate::{client, exits, wiring};
 
 const PAUSE: Duration = Duration::from_millis(250);
+const DIAL: Duration = Duration::from_secs(1);
 
 /// What a migration found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +40,13 @@ pub(crate) async fn run(settings: Migrate) -> anyhow::Result<u8> {
             (exits::OK, format!("the schema is brought from migration {from} to {to}"))
         }
         Err(Refused::Waited(error)) => {
-            eprintln!("distrack: {} did not answer in time: {error}", settings.database);
+            let waited = humantime::format_duration(settings.wait);
+            let reason = reason(&settings.database, &error).await;
+            say(format_args!("distrack: {} cannot be used, after {waited}: {reason}", settings.database));
             return Ok(exits::WAITED);
         }
         Err(Refused::Store(error)) => {
-            eprintln!("distrack: {} cannot be migrated: {error}", settings.database);
+            say(format_args!("distrack: {} cannot be migrated: {error}", settings.database));
             return Ok(exits::FAILED);
         }
     };
@@ -67,6 +73,17 @@ pub(crate) async fn migrate(store: &dyn Store, wait: Duration) -> Result<Migrate
             said = true;
         }
         tokio::time::sleep(PAUSE.min(wait.saturating_sub(start.elapsed()))).await;
+    }
+}
+
+/// Why a database is unavailable, as far as can be told: a pool that waited in vain keeps to itself what it waited
+/// for, which mostly is that nobody listens there.
+pub(crate) async fn reason(database: &Database, error: &StoreError) -> String {
+    let Some((host, port)) = database.dialled() else { return error.to_string() };
+    match tokio::time::timeout(DIAL, TcpStream::connect((host.as_str(), port))).await {
+        Ok(Ok(_)) => error.to_string(),
+        Ok(Err(refused)) => format!("{host}:{port}: {refused}"),
+        Err(_) => format!("{host}:{port} does not answer"),
     }
 }
 

@@ -11,9 +11,10 @@ pub(crate) mod worker;
 use std::future::Future;
 
 use distrack_telemetry::logs;
-use tokio_util::sync::CancellationToken;
+use distrack_worker::Shutdown;
 
 use crate::cli::Plan;
+use crate::say::say;
 use crate::settings::shared::Logs;
 use crate::{client, exits, shutdown};
 
@@ -21,8 +22,10 @@ use crate::{client, exits, shutdown};
 pub(crate) async fn run(plan: Plan) -> u8 {
     match plan {
         Plan::Up(settings, logs) => service(logs, |stop| up::run(settings, stop)).await,
-        Plan::Scheduler(settings, logs) => service(logs, |stop| scheduler::run(settings, stop)).await,
-        Plan::Coordinator(settings, logs) => service(logs, |stop| coordinator::run(settings, stop)).await,
+        Plan::Scheduler(settings, logs) => service(logs, |stop| scheduler::run(settings, stop.drain)).await,
+        Plan::Coordinator(settings, logs) => {
+            service(logs, |stop| coordinator::run(settings, stop.drain)).await
+        }
         Plan::Worker(settings, logs) => service(logs, |stop| worker::run(settings, stop)).await,
         Plan::Migrate(settings, logs) => {
             logs::init(logs.format, &logs.filter);
@@ -33,21 +36,23 @@ pub(crate) async fn run(plan: Plan) -> u8 {
     }
 }
 
-async fn service<F>(logs: Logs, run: impl FnOnce(CancellationToken) -> F) -> u8
+async fn service<F>(logs: Logs, run: impl FnOnce(Shutdown) -> F) -> u8
 where
     F: Future<Output = anyhow::Result<()>>,
 {
     logs::init(logs.format, &logs.filter);
-    let stop = match shutdown::token() {
+    let stop = match shutdown::signals() {
         Ok(stop) => stop,
         Err(error) => return failed(&error.into()),
     };
+    let now = stop.now.clone();
     // On the heap, since a service's future is large.
-    Box::pin(run(stop)).await.map_or_else(|error| failed(&error), |()| exits::OK)
+    let code = Box::pin(run(stop)).await.map_or_else(|error| failed(&error), |()| exits::OK);
+    if now.is_cancelled() { exits::INTERRUPTED } else { code }
 }
 
 /// Said as people read it; logs may be JSON.
 fn failed(error: &anyhow::Error) -> u8 {
-    eprintln!("distrack: {error:#}");
+    say(format_args!("distrack: {error:#}"));
     exits::FAILED
 }

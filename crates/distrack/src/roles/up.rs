@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use distrack_store::Store;
 use distrack_telemetry::Readiness;
+use distrack_worker::Shutdown;
 use tokio_util::sync::CancellationToken;
 
 use super::migrate::{self, Migrated, Refused};
@@ -24,25 +25,25 @@ use crate::{client, wiring};
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Runs until `shutdown`, then drains the workers first, the coordinator next, the scheduler last.
-pub(crate) async fn run(settings: Up, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Up, shutdown: Shutdown) -> anyhow::Result<()> {
     let _lock = lock(&settings.data_dir)?;
     let ports = Ports::bind(&settings).await?;
     let banner = ports.banner(&settings)?;
     let store = tokio::select! {
         store = open(&settings) => store?,
-        () = shutdown.cancelled() => return Ok(()),
+        () = shutdown.drain.cancelled() => return Ok(()),
     };
-    let parts = start(settings, store, ports)?;
+    let parts = start(settings, store, ports, &shutdown.now)?;
     let stop = tokio::select! {
         () = parts.ready(WAIT) => false,
-        () = shutdown.cancelled() => true,
+        () = shutdown.drain.cancelled() => true,
         () = parts.one_ended() => true,
     };
     if !stop {
         // A banner that nobody reads is no reason to stop.
         let _ = client::line(&banner.text());
         tokio::select! {
-            () = shutdown.cancelled() => {}
+            () = shutdown.drain.cancelled() => {}
             () = parts.one_ended() => tracing::error!("a service ended by itself; stopping the others"),
         }
     }
@@ -84,9 +85,10 @@ async fn open(settings: &Up) -> anyhow::Result<Arc<dyn Store>> {
     match migrate::migrate(store.as_ref(), WAIT).await {
         Ok(Migrated::Nothing) => {}
         Ok(Migrated::From(from, to)) => tracing::info!(from, to, "schema migrated"),
-        Err(Refused::Waited(error) | Refused::Store(error)) => {
-            bail!("cannot use {database}: {error}");
+        Err(Refused::Waited(error)) => {
+            bail!("cannot use {database}: {}", migrate::reason(&database, &error).await);
         }
+        Err(Refused::Store(error)) => bail!("cannot use {database}: {error}"),
     }
     Ok(store)
 }
@@ -135,7 +137,12 @@ impl Ports {
     }
 }
 
-fn start(settings: Up, store: Arc<dyn Store>, ports: Ports) -> anyhow::Result<Parts> {
+fn start(
+    settings: Up,
+    store: Arc<dyn Store>,
+    ports: Ports,
+    now: &CancellationToken,
+) -> anyhow::Result<Parts> {
     let coordinator = wiring::dialled(&ports.coordinator.grpc)?.to_string();
     let mut parts = Parts::default();
     for (port, number) in ports.workers.into_iter().zip(1..) {
@@ -146,7 +153,10 @@ fn start(settings: Up, store: Arc<dyn Store>, ports: Ports) -> anyhow::Result<Pa
             state_dir: settings.data_dir.join("workers").join(number.to_string()),
         };
         let running = settings.running.clone();
-        let begin = |readiness: Readiness, stop| worker::serve(port, place, running, readiness, stop);
+        let now = now.clone();
+        let begin = |readiness: Readiness, drain| {
+            worker::serve(port, place, running, readiness, Shutdown { drain, now })
+        };
         parts.start(Part::Worker, begin);
     }
     let shared = Arc::clone(&store);

@@ -1,11 +1,11 @@
 //! `distrack worker`: the gRPC service that runs commands, alone.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use distrack_telemetry::{Metrics, Readiness};
-use distrack_worker::Settings;
+use distrack_worker::{Settings, Shutdown};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::settings::roles::Worker;
 use crate::settings::shared::Running;
@@ -32,12 +32,22 @@ pub(crate) struct Place {
 }
 
 /// Runs until `shutdown`.
-pub(crate) async fn run(settings: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Worker, shutdown: Shutdown) -> anyhow::Result<()> {
     let ports = Ports {
         grpc: wiring::listen(&settings.listen, "worker_port").await?,
         metrics: wiring::listen(&settings.metrics, "metrics_port").await?,
     };
-    let state_dir = settings.state.of(ports.grpc.local_addr()?.port());
+    let mut hosts = settings
+        .coordinators
+        .iter()
+        .map(|address| host_of(address))
+        .chain(settings.advertise_host.as_deref());
+    let bound = ports.grpc.local_addr()?.ip();
+    if bound.is_loopback() && !hosts.all(is_this_machine) {
+        tracing::warn!("listens on {bound} only: coordinators elsewhere cannot reach it; set --bind=0.0.0.0");
+    }
+    let wanted = settings.listen.port;
+    let (state_dir, state_dir_numbered) = (settings.state.of(wanted), settings.state.is_numbered(wanted));
     tracing::info!(
         coordinators = settings.coordinators.join(","),
         state_dir = %state_dir.display(),
@@ -51,7 +61,18 @@ pub(crate) async fn run(settings: Worker, shutdown: CancellationToken) -> anyhow
         advertise_host: settings.advertise_host,
         state_dir,
     };
-    serve(ports, place, settings.running, Readiness::waiting("starting"), shutdown).await
+    let told = Settings { state_dir_numbered, ..told(place, settings.running) };
+    serve_as(ports, told, Readiness::waiting("starting"), shutdown).await
+}
+
+/// The host of `host:port`.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Serves on `ports`; the metrics are there until the very end.
@@ -60,9 +81,13 @@ pub(crate) async fn serve(
     place: Place,
     running: Running,
     readiness: Readiness,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let settings = Settings {
+    serve_as(ports, told(place, running), readiness, shutdown).await
+}
+
+fn told(place: Place, running: Running) -> Settings {
+    Settings {
         name: place.name,
         coordinators: place.coordinators,
         advertise_host: place.advertise_host,
@@ -76,10 +101,33 @@ pub(crate) async fn serve(
         child_env: running.child_env,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Settings::default()
-    };
+    }
+}
+
+async fn serve_as(
+    ports: Ports,
+    settings: Settings,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let metrics = Metrics::new("worker");
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
     let served = distrack_worker::serve(ports.grpc, settings, metrics, readiness, shutdown).await;
     admin.stop().await;
     Ok(served?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_each_of_its_loopback_names() {
+        for address in ["localhost:8080", "127.0.0.1:1", "127.1.2.3:1", "[::1]:8080"] {
+            assert!(is_this_machine(host_of(address)), "{address}");
+        }
+        for address in ["coordinator:8080", "192.0.2.1:1", "[2001:db8::1]:8080", "localhost.lan:1"] {
+            assert!(!is_this_machine(host_of(address)), "{address}");
+        }
+    }
 }

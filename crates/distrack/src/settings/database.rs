@@ -50,9 +50,20 @@ impl Database {
         }
     }
 
-    /// Composes a URL of the variables; `None` when none of them is set.
+    /// The host and port at which it is dialled; `None` for a file or a socket.
+    pub(crate) fn dialled(&self) -> Option<(String, u16)> {
+        let Self::Postgres(Secret(url)) = self else { return None };
+        if url.query_pairs().any(|(name, _)| name == "host" || name == "port") {
+            return None;
+        }
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+        Some((host.to_owned(), url.port().unwrap_or(5432)))
+    }
+
+    /// Composes a URL of the variables; `None` when nobody set one of them. Kubernetes is nobody.
     pub(crate) fn compose(environment: &Environment) -> Option<Result<Self, String>> {
-        if PIECES.iter().all(|piece| environment.get(piece).is_none()) {
+        let given = |piece: &&str| environment.get(piece).is_some_and(|value| !is_kubernetes(value));
+        if !PIECES.iter().any(given) {
             return None;
         }
         let get = |piece, default| environment.get(piece).unwrap_or(default);
@@ -73,8 +84,7 @@ fn compose(
     user: &str,
     password: Option<&str>,
 ) -> Result<Database, String> {
-    // Kubernetes sets POSTGRES_PORT=tcp://10.0.0.1:5432 for a service named postgres.
-    let port = if port.starts_with("tcp://") { "5432" } else { port };
+    let port = if is_kubernetes(port) { "5432" } else { port };
     let port: u16 =
         port.parse().map_err(|_| format!("POSTGRES_PORT={}: must be a port", port.escape_debug()))?;
     let wrong_host = || format!("POSTGRES_HOST={}: must be a host", host.escape_debug());
@@ -87,6 +97,11 @@ fn compose(
     let (user, address, name) = (encoded(user), super::values::address(&host, port), encoded(name));
     let url = Url::parse(&format!("postgres://{user}{password}@{address}/{name}{query}"));
     Ok(Database::Postgres(Secret(url.map_err(|_| wrong_host())?)))
+}
+
+/// Kubernetes sets `POSTGRES_PORT=tcp://10.0.0.1:5432` for a service named postgres.
+fn is_kubernetes(value: &str) -> bool {
+    value.starts_with("tcp://")
 }
 
 /// Percent-encodes whatever might mean something in a URL, the percent sign itself included.

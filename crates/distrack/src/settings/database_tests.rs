@@ -54,6 +54,8 @@ fn a_socket_an_ipv6_host_and_a_kubernetes_port_are_understood() {
     let url =
         exposed(composed(&[("POSTGRES_HOST", "::1"), ("POSTGRES_PORT", "tcp://10.0.0.1:5432")]).unwrap());
     assert_eq!(url, "postgres://postgres@[::1]:5432/distrack");
+    let by_kubernetes = [("POSTGRES_PORT".to_owned(), "tcp://10.0.0.1:5432".to_owned())];
+    assert!(Database::compose(&by_kubernetes.into_iter().collect()).is_none());
     assert!(composed(&[("POSTGRES_PORT", "x")]).unwrap_err().starts_with("POSTGRES_PORT=x"));
     assert!(composed(&[("POSTGRES_HOST", "a b")]).unwrap_err().starts_with("POSTGRES_HOST=a b"));
 }
@@ -67,6 +69,15 @@ fn a_password_is_never_shown() {
     for wrong in ["mysql://me:secret@db", "postgres://me:secret@db:port/x", "me:secret@db", "secret"] {
         assert!(!Database::parse(wrong).unwrap_err().contains("secret"), "{wrong}");
     }
+}
+
+#[test]
+fn a_database_is_dialled_at_its_host_and_port_unless_it_is_a_file_or_a_socket() {
+    let dialled = |text| Database::parse(text).unwrap().dialled();
+    assert_eq!(dialled("postgres://me@db/x"), Some(("db".to_owned(), 5432)));
+    assert_eq!(dialled("postgres://me@[::1]:7/x"), Some(("::1".to_owned(), 7)));
+    assert_eq!(dialled("postgres://me@localhost/x?host=/run"), None);
+    assert_eq!(dialled("sqlite://x"), None);
 }
 
 #[test]

@@ -30,6 +30,9 @@ pub(crate) struct Layers {
 impl Layers {
     /// Lays the layers; reads the file that `--config` or `DISTRACK_CONFIG` names, if one does.
     pub(crate) fn new(flags: Flags, environment: Environment, problems: &mut Problems) -> Self {
+        for name in environment.unreadable() {
+            problems.add(format!("{name} is not UTF-8"));
+        }
         let mut layers = Self { flags, environment, file: BTreeMap::new(), file_name: String::new() };
         let config = table::find(Role::Up, "config").and_then(|config| layers.given(config));
         let Some((Given { origin, .. }, path)) =

@@ -13,7 +13,7 @@ pub(crate) mod values;
 pub(crate) use database::Database;
 pub(crate) use environment::Environment;
 pub(crate) use layers::{Flags, Layers};
-pub(crate) use problems::Problems;
+pub(crate) use problems::{Problems, masked};
 pub(crate) use reader::Reader;
 pub(crate) use table::Role;
 pub(crate) use values::Listen;

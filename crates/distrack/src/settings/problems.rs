@@ -27,7 +27,7 @@ impl Problems {
 
     /// Adds one with a value. `shown` is `None` for a value that is secret.
     pub(crate) fn value(&mut self, name: &str, origin: &Origin, shown: Option<&str>, message: &str) {
-        let shown = shown.map(|value| format!("={}", value.escape_debug())).unwrap_or_default();
+        let shown = shown.map(|value| format!("={}", masked(value).escape_debug())).unwrap_or_default();
         self.add(match origin {
             Origin::Flag => format!("--{name}{shown}: {message}"),
             Origin::Variable(variable) => format!("{variable}{shown}: {message}"),
@@ -39,6 +39,14 @@ impl Problems {
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// A word as it may be shown. A URL may hold a password, wherever it was put by mistake.
+pub(crate) fn masked(word: &str) -> String {
+    match word.split_once("://") {
+        Some((scheme, rest)) if rest.contains(['@', '?']) => format!("{scheme}://***"),
+        _ => word.to_owned(),
     }
 }
 

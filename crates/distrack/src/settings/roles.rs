@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use distrack_proto::MAX_NAME_BYTES;
+
 use super::reader::Reader;
 use super::shared::{Running, Timing, allowed_hosts, bind, database, fleet_database, folder, listen};
 use super::values::{self, Listen};
-use super::{Database, Role, shared};
+use super::{Database, Role, masked, shared};
 
 /// What `scheduler` is told.
 #[derive(Clone, Debug)]
@@ -35,13 +37,21 @@ pub(crate) enum StateDir {
 }
 
 impl StateDir {
-    /// The folder of the worker that listens on `port`.
+    /// The folder of the worker that was told to listen on `port`. For any free port, 0, it is the first part
+    /// of the names of such folders: see [`StateDir::is_numbered`].
     pub(crate) fn of(&self, port: u16) -> PathBuf {
         match self {
             Self::Given(folder) => folder.clone(),
+            Self::Below(folder) if port == 0 => folder.join("worker-auto"),
             Self::Below(folder) if port == 8000 => folder.join("worker"),
             Self::Below(folder) => folder.join(format!("worker-{port}")),
         }
+    }
+
+    /// Whether the worker is to take the first folder of a row that is free: a port that the system picks is
+    /// another one at each start, and must not make it another worker.
+    pub(crate) fn is_numbered(&self, port: u16) -> bool {
+        port == 0 && matches!(self, Self::Below(_))
     }
 }
 
@@ -113,10 +123,14 @@ impl Worker {
             if items.is_empty() {
                 return Err("must name a coordinator".to_owned());
             }
-            items.into_iter().map(|item| values::dial(item, "localhost", 8080)).collect::<Result<Vec<_>, _>>()
+            let dial = |item: &str| {
+                let dialled = values::dial(item, "localhost", 8080);
+                dialled.map_err(|error| format!("'{}' {error}", masked(item).escape_debug()))
+            };
+            values::all(items.into_iter().map(dial))
         });
         let name = reader.one("worker_name", worker_name);
-        let advertise_host = reader.one("worker_address", values::host);
+        let advertise_host = reader.one("worker_address", worker_address);
         let state = state_dir(reader);
         let running = Running::read(reader);
         Some(Self {
@@ -132,8 +146,19 @@ impl Worker {
 }
 
 fn worker_name(text: &str) -> Result<String, String> {
-    let good = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if good { Ok(text.to_owned()) } else { Err("must be 1 to 128 printable characters".to_owned()) }
+    let good = (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be 1 to {MAX_NAME_BYTES} bytes of printable text"))
+    }
+}
+
+/// What coordinators are told has brackets and a port besides.
+fn worker_address(text: &str) -> Result<String, String> {
+    const MOST: usize = MAX_NAME_BYTES - "[]:65535".len();
+    let host = values::host(text)?;
+    if host.len() > MOST { Err(format!("must be at most {MOST} bytes")) } else { Ok(host) }
 }
 
 fn state_dir(reader: &mut Reader<'_>) -> Option<StateDir> {
@@ -195,5 +220,18 @@ impl Migrate {
         let database = database(reader, Role::Migrate);
         let wait = reader.one("wait", values::duration);
         Some(Self { database: database?, wait: wait? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_the_system_picks_names_no_folder_of_its_own() {
+        let (given, below) = (StateDir::Given("/state".into()), StateDir::Below("/s".into()));
+        assert!(below.is_numbered(0) && !below.is_numbered(8000) && !given.is_numbered(0));
+        assert_eq!(below.of(0), PathBuf::from("/s/worker-auto"));
+        assert_eq!(given.of(0), PathBuf::from("/state"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use distrack_core::QueueName;
+use distrack_proto::MAX_SLOTS;
 use distrack_telemetry::logs::{LogFormat, check_filter};
 
 use super::reader::Reader;
@@ -68,7 +69,7 @@ impl Running {
         let slots = match reader.given("slots") {
             None => Some(default_slots()),
             Some(_) => reader.one("slots", |text| {
-                let slots = values::number(text, 1, 100_000)?;
+                let slots = values::number(text, 1, MAX_SLOTS.into())?;
                 u32::try_from(slots).map_err(|error| error.to_string())
             }),
         };
@@ -92,7 +93,7 @@ impl Running {
 
 fn default_slots() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores.saturating_mul(4)).unwrap_or(u32::MAX)
+    u32::try_from(cores.saturating_mul(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS)
 }
 
 /// The host of every address that names none.
@@ -111,7 +112,7 @@ pub(super) fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
         "*" => Ok(item.to_owned()),
         name => values::host(name).map_err(|error| format!("'{}' {error}", name.escape_debug())),
     };
-    let hosts = |texts: &[String]| values::items(texts).into_iter().map(host).collect();
+    let hosts = |texts: &[String]| values::all(values::items(texts).into_iter().map(host));
     reader.many("allowed_hosts", hosts).unwrap_or_default()
 }
 

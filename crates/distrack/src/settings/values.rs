@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use distrack_core::QueueName;
+use distrack_proto::MAX_QUEUES;
 
 /// A place to listen: a host, or the one that `--bind` names, and a port; 0 for a free one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +92,27 @@ fn too_large() -> String {
     "has a port that is too large: 65535 is the last".to_owned()
 }
 
-/// Reads a duration such as `500ms`, `5s` or `1h 30m`.
+/// The bounds of a setting that is a duration: anything shorter is busy work, anything longer a mistake.
+const DURATIONS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Reads a duration within the bounds of a setting, or zero.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = any_duration(text)?;
+    if duration.is_zero() { Ok(duration) } else { within(duration) }
+}
+
+/// Reads a duration within the bounds of a setting.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    within(any_duration(text)?)
+}
+
+fn within(duration: Duration) -> Result<Duration, String> {
+    if DURATIONS.contains(&duration) { Ok(duration) } else { Err("must be from 1ms to 1y".to_owned()) }
+}
+
+/// Reads a duration such as `500ms`, `5s` or `1h 30m`.
+fn any_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "must be a duration such as 500ms, 5s or 1h".to_owned();
     if digits(text) && text != "0" {
         return Err(format!("{}; did you mean {text}s?", wrong()));
@@ -99,20 +120,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text).map_err(|_| wrong()) }
 }
 
-/// Reads a duration that is not zero.
-pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be longer than nothing".to_owned()),
-        some => Ok(some),
-    }
-}
-
 /// Reads a duration, or a bare number of seconds as the API has it.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let bare = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
     match bare {
-        Some(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "must not be negative".to_owned()),
-        None => duration(text),
+        Some(seconds) if seconds < 0.0 => Err("must not be negative".to_owned()),
+        Some(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "is too long".to_owned()),
+        None => any_duration(text),
     }
 }
 
@@ -129,9 +143,26 @@ pub(crate) fn items(texts: &[String]) -> Vec<&str> {
     texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
+/// What was read of each item, or what is wrong with each that is wrong.
+pub(crate) fn all<T>(read: impl IntoIterator<Item = Result<T, String>>) -> Result<Vec<T>, String> {
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for item in read {
+        match item {
+            Ok(item) => good.push(item),
+            Err(message) => wrong.push(message),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong.join("; ")) }
+}
+
 /// Reads names of queues.
 pub(crate) fn queues(texts: &[String]) -> Result<Vec<QueueName>, String> {
-    items(texts).into_iter().map(|item| item.parse().map_err(|error| format!("'{item}' {error}"))).collect()
+    let queue = |item: &str| item.parse().map_err(|error| format!("'{}' {error}", item.escape_debug()));
+    let queues = all(items(texts).into_iter().map(queue))?;
+    if queues.len() > MAX_QUEUES {
+        return Err(format!("must be at most {MAX_QUEUES} queues"));
+    }
+    Ok(queues)
 }
 
 /// Reads `key=value`; the value may be empty and may contain `=`.
@@ -145,13 +176,17 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 /// Reads labels.
 pub(crate) fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, String> {
     let (key_max, value_max) = distrack_core::new_task::MAX_LABEL_CHARS;
-    let labels: BTreeMap<_, _> = items(texts).into_iter().map(pair).collect::<Result<_, _>>()?;
-    let fits = |(key, value): (&String, &String)| {
-        key.chars().count() <= key_max && value.chars().count() <= value_max
+    let label = |item: &str| {
+        let (key, value) = pair(item)?;
+        if key.chars().count() > key_max || value.chars().count() > value_max {
+            let key = key.escape_debug();
+            return Err(format!(
+                "'{key}': a key has at most {key_max} characters, a value at most {value_max}"
+            ));
+        }
+        Ok((key, value))
     };
-    if !labels.iter().all(fits) {
-        return Err(format!("a key has at most {key_max} characters, a value at most {value_max}"));
-    }
+    let labels: BTreeMap<_, _> = all(items(texts).into_iter().map(label))?.into_iter().collect();
     if labels.len() > distrack_core::new_task::MAX_LABELS {
         return Err(format!("must be at most {} labels", distrack_core::new_task::MAX_LABELS));
     }

@@ -48,12 +48,25 @@ fn durations_need_a_unit_and_say_so() {
 }
 
 #[test]
+fn a_setting_that_is_a_duration_is_from_a_millisecond_to_a_year() {
+    for right in ["1ms", "1y", "365d"] {
+        assert!(duration(right).is_ok() && positive_duration(right).is_ok(), "{right}");
+    }
+    for wrong in ["999us", "1ns", "367d", "500000y"] {
+        assert_eq!(duration(wrong).unwrap_err(), "must be from 1ms to 1y", "{wrong}");
+        assert!(positive_duration(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_delay_may_be_a_bare_number_of_seconds() {
     assert_eq!(seconds("1.5").unwrap(), Duration::from_millis(1500));
     assert_eq!(seconds("2m").unwrap(), Duration::from_secs(120));
     for wrong in ["-1", "nan", "inf", "1e300", "x"] {
         assert!(seconds(wrong).is_err(), "{wrong}");
     }
+    assert_eq!(seconds("1e300").unwrap_err(), "is too long");
+    assert_eq!(seconds("-1").unwrap_err(), "must not be negative");
 }
 
 #[test]
@@ -62,6 +75,16 @@ fn lists_are_split_at_commas_and_blanks_do_not_matter() {
     assert_eq!(items(&texts), ["a", "b", "c"]);
     assert_eq!(queues(&texts).unwrap().len(), 3);
     assert!(queues(&["Bad Queue".to_owned()]).unwrap_err().starts_with("'Bad Queue' must be"));
+    let many: Vec<_> = (0..=MAX_QUEUES).map(|n| format!("q{n}")).collect();
+    assert!(queues(&many).unwrap_err().contains("at most 1000"));
+}
+
+#[test]
+fn every_wrong_item_of_a_list_is_named() {
+    let said = queues(&["A,good,B".to_owned()]).unwrap_err();
+    assert!(said.contains("'A' must") && said.contains("'B' must") && !said.contains("good"), "{said}");
+    let said = labels(&["x,a=1,y".to_owned()]).unwrap_err();
+    assert!(said.contains("not 'x'") && said.contains("not 'y'"), "{said}");
 }
 
 #[test]

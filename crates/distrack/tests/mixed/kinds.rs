@@ -110,12 +110,14 @@ impl Kind {
         failing(self, "exit_code", Some(exit_code))
     }
 
-    /// The task of number `n`. It says in `effects` that it began.
+    /// The task of number `n`. It says in `effects` that it began, and when.
     pub(crate) fn body(&self, n: usize, effects: &Path) -> Value {
         let command = self.command.replace('N', &n.to_string());
         let mut body = (self.fields)(n);
-        body["command"] =
-            json!(format!("echo \"$DISTRACK_TASK_ID $DISTRACK_EPOCH\" >>'{}'; {command}", effects.display()));
+        body["command"] = json!(format!(
+            "echo \"$DISTRACK_TASK_ID $DISTRACK_EPOCH $(date +%s%N)\" >>'{}'; {command}",
+            effects.display()
+        ));
         body["labels"] = json!({"kind": self.name, "n": n.to_string()});
         body
     }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-use distrack_testkit::{Api, Fleet, TestDatabase, eventually};
+use chrono::{DateTime, Utc};
+use distrack_testkit::{Api, Fleet, Member, TestDatabase, eventually};
 use kinds::{KINDS, Kind};
 use serde_json::Value;
 
@@ -33,13 +34,17 @@ async fn every_task_reaches_its_right_end_although_a_worker_and_a_coordinator_ar
     cancel_pending(&api, &kinds).await;
 
     ended(&api, TASKS / 4).await;
+    is_busy(&api, fleet.worker(0)).await;
     fleet.worker(0).kill().unwrap();
     ended(&api, TASKS / 2).await;
+    is_attached_to(fleet.coordinator(1)).await;
     fleet.coordinator(1).kill().unwrap();
 
     let tasks = ended(&api, TASKS).await;
     cancelling.await.unwrap();
     assert_eq!(tasks.len(), TASKS);
+    let hit = tasks.iter().filter(|task| task["losses"].as_u64() > Some(0)).count();
+    assert!(hit > 0, "the worker was killed with nothing in its hands");
     let effects = read_effects(effects.path());
     for task in &tasks {
         check_common(task, &effects);
@@ -113,26 +118,59 @@ async fn all_tasks(api: &Api) -> anyhow::Result<Vec<Value>> {
     }
 }
 
-/// Which epochs of each task began, as the commands themselves wrote it.
-fn read_effects(path: &Path) -> HashMap<String, Vec<i64>> {
-    let mut effects: HashMap<String, Vec<i64>> = HashMap::new();
+/// Waits until the worker has its hands full, so that its death is felt.
+async fn is_busy(api: &Api, worker: &Member) {
+    eventually(LIMIT, "a busy worker", || async {
+        let workers = api.workers().await?;
+        let workers = workers["workers"].as_array().unwrap();
+        let held = workers.iter().find(|one| one["address"] == worker.address()).map(|one| &one["held"]);
+        if held.and_then(Value::as_u64) > Some(8) { Ok(()) } else { Err(anyhow::anyhow!("{held:?}")) }
+    })
+    .await;
+}
+
+/// Waits until the coordinator hears of a worker, so that its death is felt.
+async fn is_attached_to(coordinator: &Member) {
+    let heartbeats = || async {
+        let metrics = coordinator.admin().get("/metrics").await?.text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("distrack_heartbeats_total "));
+        Ok::<u64, anyhow::Error>(line.unwrap_or("0").parse()?)
+    };
+    let before = heartbeats().await.unwrap();
+    eventually(LIMIT, "a heartbeat", || async { (heartbeats().await.unwrap() > before).then_some(()) }).await;
+}
+
+/// A run of a command, as it wrote itself.
+struct Run {
+    epoch: i64,
+    started: DateTime<Utc>,
+}
+
+/// The runs of each task.
+fn read_effects(path: &Path) -> HashMap<String, Vec<Run>> {
+    let mut effects: HashMap<String, Vec<Run>> = HashMap::new();
     for line in std::fs::read_to_string(path).unwrap().lines() {
-        let (task, epoch) = line.split_once(' ').unwrap();
-        effects.entry(task.to_owned()).or_default().push(epoch.parse().unwrap());
+        let [task, epoch, started]: [&str; 3] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let started = DateTime::from_timestamp_nanos(started.parse().unwrap());
+        let run = Run { epoch: epoch.parse().unwrap(), started };
+        effects.entry(task.to_owned()).or_default().push(run);
     }
     effects
 }
 
 /// What holds for every task, whatever its kind.
-fn check_common(task: &Value, effects: &HashMap<String, Vec<i64>>) {
-    let at =
-        |field: &str| task[field].as_str().map(|text| chrono::DateTime::parse_from_rfc3339(text).unwrap());
+fn check_common(task: &Value, effects: &HashMap<String, Vec<Run>>) {
+    let at = |field: &str| task[field].as_str().map(|text| DateTime::parse_from_rfc3339(text).unwrap());
     let scheduled = at("scheduled_at").unwrap();
     for field in ["picked_at", "started_at", "completed_at", "failed_at"] {
         assert!(at(field).is_none_or(|at| at >= scheduled), "{field} is early: {task}");
     }
     assert!(at("started_at").is_none_or(|started| started >= at("picked_at").unwrap()), "{task}");
-    let epochs = effects.get(id(task)).cloned().unwrap_or_default();
+    let runs = effects.get(id(task)).map_or(&[][..], Vec::as_slice);
+    // On one machine there is one clock, and the database reads it as well.
+    let early = runs.iter().find(|run| run.started < scheduled);
+    assert!(early.is_none(), "ran early, at {}: {task}", early.unwrap().started);
+    let epochs: Vec<i64> = runs.iter().map(|run| run.epoch).collect();
     let mut once = epochs.clone();
     once.sort_unstable();
     once.dedup();
