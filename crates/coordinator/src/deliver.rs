@@ -256,12 +256,12 @@ fn pause(coordinator: &Coordinator, delivery: &Delivery, status: &Status) {
         let pause = PAUSE.saturating_mul(1 << failures.min(10)).min(MAX_PAUSE);
         attached.pause.failures = failures.saturating_add(1);
         attached.pause.until = Some(Instant::now() + pause);
-        let hint = match status.code() {
-            Code::FailedPrecondition => {
-                "another process answers at this address, or the worker has just moved to another coordinator"
-            }
-            Code::Unimplemented => "what answers at this address is no worker",
-            _ => "cannot be reached",
+        let hint = if status.code() == Code::FailedPrecondition {
+            "another process answers at this address, or the worker has just moved to another coordinator"
+        } else if status.code() == Code::Unimplemented {
+            "what answers at this address is no worker"
+        } else {
+            "cannot be reached"
         };
         warn!(worker = attached.name, address = attached.address, error = %status, hint, "dispatch failed");
     });

@@ -14,7 +14,7 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Makes a new identity, ordered by the time of its making (UUIDv7).
+            /// Makes a new identity, ordered by the time of its making (`UUIDv7`).
             #[expect(clippy::new_without_default, reason = "a new identity is not a default value")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -49,7 +49,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A task, from its submission until it is pruned. UUIDv7, so that ids sort by submission.
+    /// A task, from its submission until it is pruned. `UUIDv7`, so that ids sort by submission.
     TaskId
 }
 id! {

@@ -317,7 +317,7 @@ impl Check {
     }
 
     fn cwd(&mut self, cwd: Option<&str>) {
-        let good = cwd.is_none_or(|cwd| cwd.starts_with('/') && !cwd.contains('\0') );
+        let good = cwd.is_none_or(|cwd| cwd.starts_with('/') && !cwd.contains('\0') && cwd.len() <= 4096);
         self.require(good, "cwd", || {
             "must be an absolute path of at most 4096 bytes without a NUL character".to_owned()
         });

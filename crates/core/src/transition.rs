@@ -145,8 +145,19 @@ impl Standing {
             Cause::WorkerLost if losses >= POISON_LOSSES => (Event::Fail, NOW),
             Cause::WorkerLost => (Event::Retry, lost_delay(losses)),
             Cause::Interrupted => (Event::Retry, NOW),
-            _ if outcome.final_failure || failures >= self.policy.max_attempts => (Event::Fail, NOW),
-            _ => (Event::Retry, self.policy.backoff.delay(failures, jitter)),
+            Cause::ExitCode
+            | Cause::Signal
+            | Cause::Timeout
+            | Cause::Cancelled
+            | Cause::SpawnFailed
+            | Cause::OutputLimit
+            | Cause::Oom => {
+                if outcome.final_failure || failures >= self.policy.max_attempts {
+                    (Event::Fail, NOW)
+                } else {
+                    (Event::Retry, self.policy.backoff.delay(failures, jitter))
+                }
+            }
         }
     }
 }

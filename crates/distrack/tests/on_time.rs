@@ -1,5 +1,7 @@
 //! Nothing starts before its time, by the database's clock, and an idle system does not wait for a poll.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Scheduler, coordinator and worker as processes of their own over PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::time::Duration;
 
 use distrack_testkit::{Fleet, FleetBuilder, Launch, Process, Proxy, TestDatabase, eventually};

@@ -1,5 +1,7 @@
 //! `distrack up`: everything in one process over an embedded database.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::time::Duration;
 
 use distrack_testkit::{Launch, Process, Up, eventually};

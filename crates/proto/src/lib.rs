@@ -12,6 +12,7 @@ pub mod convert;
     rust_2018_idioms,
     clippy::all,
     clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     clippy::too_long_first_doc_paragraph,
     reason = "generated"

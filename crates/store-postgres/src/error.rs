@@ -12,18 +12,10 @@ const PASSING: [&str; 14] = [
 
 /// What an error of sqlx means to a caller.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    let passing = match &error {
-        sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| PASSING.iter().any(|passing| code.starts_with(passing)))
-        }
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
-    };
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    let code = error.as_database_error().and_then(|database| database.code());
+    let passing = code.is_some_and(|code| PASSING.iter().any(|passing| code.starts_with(passing)))
+        || matches!(error, Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed);
     if passing { StoreError::Unavailable(error.into()) } else { StoreError::Refused(error.into()) }
 }
 

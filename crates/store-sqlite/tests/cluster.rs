@@ -1,5 +1,7 @@
 //! The way of a task through the whole house, in one process, over SQLite.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

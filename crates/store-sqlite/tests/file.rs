@@ -1,5 +1,7 @@
 //! What holds for the file itself: it survives a kill, looking never waits, and nobody else may read it.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;

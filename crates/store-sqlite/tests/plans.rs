@@ -1,5 +1,7 @@
 //! How the statements that run all the time find their tasks: by an index, however many have ended or wait.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::BTreeMap;
 
 use distrack_store::Store;

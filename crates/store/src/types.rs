@@ -137,6 +137,7 @@ pub struct AttemptReport {
 
 /// What happened to an attempt.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most are ends, and few are kept at a time")]
 pub enum AttemptEvent {
     /// Its command started.
     Started {

@@ -1,10 +1,16 @@
 //! Where coordinators dial this worker, found out so that many workers need no setting each.
 
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use crate::identity::host_name;
+
+/// How long a name service may think about a coordinator's name.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// The `host:port` to advertise to `coordinator` (`host:port`).
 ///
@@ -18,10 +24,15 @@ pub(crate) async fn advertised(host: Option<&str>, bound: SocketAddr, coordinato
     if !bound.ip().is_unspecified() {
         return bound.to_string();
     }
-    match source_towards(coordinator).await {
+    match in_time(source_towards(coordinator)).await {
         Some(ip) => SocketAddr::new(ip, port).to_string(),
         None => join(&host_name(), port),
     }
+}
+
+/// What was found out; nothing when that takes too long, for the registration waits for it.
+async fn in_time<T>(found: impl Future<Output = Option<T>>) -> Option<T> {
+    timeout(LOOK_UP_WITHIN, found).await.ok().flatten()
 }
 
 /// The address from which packets to `target` leave. Connecting a UDP socket sends nothing.
@@ -73,5 +84,11 @@ mod tests {
     async fn without_a_way_to_the_coordinator_the_host_name_is_advertised() {
         let bound = "0.0.0.0:8003".parse().unwrap();
         assert_eq!(advertised(None, bound, "no such host").await, format!("{}:8003", host_name()));
+    }
+
+    #[tokio::test]
+    async fn a_name_service_that_does_not_answer_is_not_waited_for() {
+        let never = in_time::<IpAddr>(std::future::pending());
+        assert_eq!(timeout(Duration::from_secs(15), never).await, Ok(None));
     }
 }

@@ -96,6 +96,8 @@ enum Ended {
     Unknown,
     /// The coordinator does not answer.
     Silent,
+    /// It no longer says what is held.
+    Renewed,
 }
 
 /// What never changes of a registration.
@@ -188,6 +190,7 @@ impl Attach {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.draining.cancelled(), if !said_draining => {}
                 () = self.attachment.doubted() => {}
+                () = self.attachment.renewal() => return Ended::Renewed,
             }
             last = Instant::now();
             let draining = self.held.is_draining();

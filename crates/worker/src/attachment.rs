@@ -35,12 +35,13 @@ pub(crate) fn client(channel: Channel) -> Client {
 pub(crate) struct Attachment {
     current: Arc<watch::Sender<Option<Attached>>>,
     doubt: Arc<Notify>,
+    renewal: Arc<Notify>,
 }
 
 impl Attachment {
     /// No coordinator.
     pub(crate) fn none() -> Self {
-        Self { current: Arc::new(watch::Sender::new(None)), doubt: Arc::default() }
+        Self { current: Arc::new(watch::Sender::new(None)), doubt: Arc::default(), renewal: Arc::default() }
     }
 
     /// From now on this one, or none.
@@ -75,5 +76,15 @@ impl Attachment {
     /// Waits for a doubt.
     pub(crate) async fn doubted(&self) {
         self.doubt.notified().await;
+    }
+
+    /// What this worker holds is not what its coordinator must think: register anew, which reconciles.
+    pub(crate) fn renew(&self) {
+        self.renewal.notify_one();
+    }
+
+    /// Waits until a new registration is asked for.
+    pub(crate) async fn renewal(&self) {
+        self.renewal.notified().await;
     }
 }

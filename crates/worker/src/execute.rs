@@ -15,6 +15,7 @@ use crate::report::Reporter;
 use crate::run::{Ending, Runner};
 use crate::spool::Spooled;
 use crate::stop::{Stop, StopSignal};
+use crate::verdict;
 
 /// Runs what was accepted.
 #[derive(Debug)]
@@ -36,17 +37,12 @@ impl Execute {
             self.end(&assignment, Ending::noop());
             return;
         }
-        let execute = Arc::clone(self);
+        let mut running = Running { execute: Arc::clone(self), assignment, stop, concluded: false };
         tokio::spawn(async move {
-            let attempt = assignment.attempt;
-            let started = |moment| execute.reporter.started(attempt, moment);
-            let ending = execute.runner.run(&assignment, stop.clone(), started).await;
-            execute.log(&assignment, &ending);
-            if stop.now() == Some(Stop::Superseded) {
-                execute.disown(&assignment, &ending);
-            } else {
-                execute.end(&assignment, ending);
-            }
+            let (execute, assignment) = (&running.execute, &running.assignment);
+            let started = |moment| execute.reporter.started(assignment.attempt, moment);
+            let ending = execute.runner.run(assignment, running.stop.clone(), started).await;
+            running.conclude(ending);
         });
     }
 
@@ -78,3 +74,36 @@ impl Execute {
         );
     }
 }
+
+/// An attempt that runs. However its code ends, its slot is free after it and its end is told.
+struct Running {
+    execute: Arc<Execute>,
+    assignment: Assignment,
+    stop: StopSignal,
+    concluded: bool,
+}
+
+impl Running {
+    fn conclude(&mut self, ending: Ending) {
+        self.concluded = true;
+        self.execute.log(&self.assignment, &ending);
+        if self.stop.now() == Some(Stop::Superseded) {
+            self.execute.disown(&self.assignment, &ending);
+        } else {
+            self.execute.end(&self.assignment, ending);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Without a panic it is the whole process that ends, and nobody is left to tell.
+        if !self.concluded && std::thread::panicking() {
+            self.conclude(Ending::unstarted(verdict::of_panic()));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "execute_tests.rs"]
+mod tests;

@@ -37,6 +37,19 @@ impl Identity {
         let worker = worker_id(&file).map_err(|error| failed(&file, error))?;
         Ok(Self { worker, instance: InstanceId::new(), host: host_id(), dir: dir.to_owned(), _lock: lock })
     }
+
+    /// Takes the first of `<first>-1`, `<first>-2`, … that no live worker has, as [`Identity::open`] does.
+    pub(crate) fn first_free(first: &Path) -> Result<Self, ServeError> {
+        let mut number = 1_u32;
+        loop {
+            let mut dir = first.as_os_str().to_owned();
+            dir.push(format!("-{number}"));
+            match Self::open(Path::new(&dir)) {
+                Err(ServeError::StateDirInUse { .. }) => number += 1,
+                taken => return taken,
+            }
+        }
+    }
 }
 
 fn lock(dir: &Path) -> Result<File, ServeError> {
@@ -61,12 +74,9 @@ fn lock(dir: &Path) -> Result<File, ServeError> {
         }
         Err(error) => return Err(failed(error.into())),
     }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(failed)?;
+    // Only so that a refusal can name this process: a full disk is no reason not to start.
+    let _ =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
@@ -132,6 +142,18 @@ mod tests {
         let refusal = Identity::open(dir.path()).unwrap_err().to_string();
         assert!(refusal.contains(&dir.path().display().to_string()), "{refusal}");
         assert!(refusal.contains(&std::process::id().to_string()), "{refusal}");
+    }
+
+    #[test]
+    fn of_a_row_of_state_dirs_the_first_one_that_is_free_is_taken_with_its_id() {
+        let row = tempfile::tempdir().unwrap();
+        let open = || Identity::first_free(&row.path().join("auto")).unwrap();
+        let (first, second) = (open(), open());
+        assert_eq!((&first.dir, &second.dir), (&row.path().join("auto-1"), &row.path().join("auto-2")));
+        let worker = first.worker;
+        drop(first);
+        assert_eq!(open().worker, worker);
+        assert_ne!(second.worker, worker);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The spool's file: appended to, cut when everything in it is acknowledged, written anew when most is.
-//! Everything here blocks.
+//! The spool's file: appended to, cut when everything in it is acknowledged, written anew when most is or
+//! when rubbish is in it. Everything here blocks.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -7,6 +7,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use distrack_core::AttemptRef;
 
@@ -27,11 +31,37 @@ pub(crate) struct Journal {
     /// Where the results are that nobody acknowledged.
     live: BTreeMap<AttemptRef, Range<u64>>,
     live_bytes: u64,
+    /// Acknowledgements that are not in the file yet.
+    owed: Vec<AttemptRef>,
+    #[cfg(test)]
+    refusal: Arc<Refusal>,
+}
+
+/// A disk that can be made to refuse, and how often it did.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    pub(crate) on: AtomicBool,
+    pub(crate) met: AtomicUsize,
+}
+
+/// What a journal was found to hold.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// To go on with.
+    pub(crate) journal: Journal,
+    /// What an earlier process left in it.
+    pub(crate) contents: Contents,
+    /// Why it could not be written, if it had to be: it can be read all the same.
+    pub(crate) unwritable: Option<io::Error>,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, with what an earlier process left in it.
-    pub(crate) fn open(dir: &Path, boot: &str) -> io::Result<(Self, Contents)> {
+    /// Opens the journal in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or made where there is none.
+    pub(crate) fn open(dir: &Path, boot: &str) -> io::Result<Opened> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join("reports");
         let bytes = match fs::read(&path) {
@@ -39,29 +69,45 @@ impl Journal {
             read => read?,
         };
         let contents = spool_file::read(&bytes, boot);
-        let mut journal =
-            Self { file: open(&path)?, path, size: bytes.len() as u64, live: BTreeMap::new(), live_bytes: 0 };
-        if !bytes.is_empty() {
-            // Written anew, a torn end or rubbish cannot swallow what is appended next.
-            let records = contents.results.iter().map(|kept| (kept.attempt, spool_file::result(kept, boot)));
-            journal.rewrite(records.collect())?;
+        let mut journal = Self::empty(open(&path)?, path);
+        journal.size = bytes.len() as u64;
+        journal.live_bytes = contents.places.values().map(|place| place.end - place.start).sum();
+        journal.live = contents.places.clone();
+        let unwritable = if contents.rubbish > 0 {
+            // What is appended behind rubbish is found again, but each reading would search all of it.
+            let records = contents.results.iter().map(|kept| record(kept, boot)).collect();
+            journal.rewrite(records).err()
+        } else {
+            None
+        };
+        Ok(Opened { journal, contents, unwritable })
+    }
+
+    fn empty(file: File, path: PathBuf) -> Self {
+        Self {
+            path,
+            file,
+            size: 0,
+            live: BTreeMap::new(),
+            live_bytes: 0,
+            owed: Vec::new(),
+            #[cfg(test)]
+            refusal: Arc::default(),
         }
-        Ok((journal, contents))
     }
 
     /// Appends results and acknowledgements. When it returns without an error, the results are on the disk.
     ///
-    /// After an error nothing of it is in the journal.
+    /// After an error none of the results is in the journal; the acknowledgements go with the next ones.
     pub(crate) fn append(
         &mut self,
         results: &[(AttemptRef, Vec<u8>)],
         acknowledged: &[AttemptRef],
     ) -> io::Result<()> {
-        let acknowledged: Vec<_> =
-            acknowledged.iter().copied().filter(|attempt| self.live.contains_key(attempt)).collect();
+        self.forget(acknowledged);
         let mut bytes = Vec::new();
-        if !acknowledged.is_empty() {
-            bytes.extend(spool_file::acknowledged(&acknowledged));
+        if !self.owed.is_empty() {
+            bytes.extend(spool_file::acknowledged(&self.owed));
         }
         let mut places = Vec::with_capacity(results.len());
         for (attempt, record) in results {
@@ -69,15 +115,13 @@ impl Journal {
             bytes.extend_from_slice(record);
             places.push((*attempt, start..start + record.len() as u64));
         }
-        if let Err(error) = self.write(&bytes, !results.is_empty()) {
-            // Half a record must not stay in front of whole ones; if it has to, it is skipped when read.
-            if self.file.set_len(self.size).is_err() {
-                self.size = self.file.metadata()?.len();
-            }
-            return Err(error);
+        if bytes.is_empty() {
+            return Ok(());
         }
+        // An acknowledgement that is lost only makes the result be sent again.
+        self.write(&bytes, !results.is_empty())?;
         self.size += bytes.len() as u64;
-        self.forget(&acknowledged);
+        self.owed.clear();
         for (attempt, place) in places {
             self.live_bytes += place.end - place.start;
             self.live.insert(attempt, place);
@@ -85,11 +129,20 @@ impl Journal {
         Ok(())
     }
 
+    /// Sees whether the disk takes a result.
+    pub(crate) fn probe(&mut self) -> io::Result<()> {
+        self.write(&spool_file::probe(), true)?;
+        self.back()
+    }
+
     /// Makes room if it is worth it; at the end of the process it always is.
     pub(crate) fn tidy(&mut self, at_end: bool) -> io::Result<()> {
-        if self.live.is_empty() && self.size > if at_end { 0 } else { CUT_FROM } {
+        // What the file owes, it need not be given once it is empty: that also makes room on a full disk.
+        let cut_from = if at_end || !self.owed.is_empty() { 0 } else { CUT_FROM };
+        if self.live.is_empty() && self.size > cut_from {
             self.file.set_len(0)?;
             self.size = 0;
+            self.owed.clear();
         } else if self.size > REWRITE_FROM && self.live_bytes < self.size / 2 {
             let mut records = Vec::with_capacity(self.live.len());
             for (attempt, place) in &self.live {
@@ -108,16 +161,31 @@ impl Journal {
         self.live.len()
     }
 
-    /// Makes every write fail, or no longer.
+    /// What makes it fail.
     #[cfg(test)]
-    pub(crate) fn refuse(&mut self, refuse: bool) {
-        self.file = if refuse { File::open(&self.path) } else { open(&self.path) }.unwrap();
+    pub(crate) fn refusal(&self) -> Arc<Refusal> {
+        Arc::clone(&self.refusal)
     }
 
+    /// Writes at the end, or leaves the file as it was.
     fn write(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        // An acknowledgement that is lost only makes the result be sent again.
-        if sync { self.file.sync_data() } else { Ok(()) }
+        #[cfg(test)]
+        self.refusal.check()?;
+        let written =
+            self.file.write_all(bytes).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        if written.is_err() {
+            self.back()?;
+        }
+        written
+    }
+
+    /// Cuts off what was written last. Half a record must not stay in front of whole ones; if it has to, it
+    /// is skipped when read.
+    fn back(&mut self) -> io::Result<()> {
+        if self.file.set_len(self.size).is_err() {
+            self.size = self.file.metadata()?.len();
+        }
+        Ok(())
     }
 
     fn rewrite(&mut self, records: Vec<(AttemptRef, Vec<u8>)>) -> io::Result<()> {
@@ -126,17 +194,15 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut anew = Self {
-            path: self.path.clone(),
-            file: open(&draft)?,
-            size: 0,
-            live: BTreeMap::new(),
-            live_bytes: 0,
-        };
+        let mut anew = Self::empty(open(&draft)?, self.path.clone());
         anew.append(&records, &[])?;
         fs::rename(&draft, &self.path)?;
         if let Some(dir) = self.path.parent() {
             File::open(dir)?.sync_all()?;
+        }
+        #[cfg(test)]
+        {
+            anew.refusal = self.refusal();
         }
         *self = anew;
         Ok(())
@@ -146,8 +212,20 @@ impl Journal {
         for attempt in acknowledged {
             if let Some(place) = self.live.remove(attempt) {
                 self.live_bytes -= place.end - place.start;
+                self.owed.push(*attempt);
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Refusal {
+    fn check(&self) -> io::Result<()> {
+        if !self.on.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.met.fetch_add(1, Ordering::SeqCst);
+        Err(io::ErrorKind::StorageFull.into())
     }
 }
 

@@ -55,7 +55,7 @@ mod tests {
             let mut kept = Kept::default();
             let mut all = Vec::new();
             for (length, seed) in chunks {
-                let chunk: Vec<u8> = (0..length).map(|at| (at % 251) as u8 ^ seed).collect();
+                let chunk: Vec<u8> = (0..=250_u8).cycle().take(length).map(|byte| byte ^ seed).collect();
                 kept.take(&chunk);
                 all.extend(chunk);
             }

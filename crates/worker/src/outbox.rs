@@ -15,11 +15,17 @@ use crate::spool::Spooled;
 const FINISHED_WAITS: Duration = Duration::from_millis(2);
 /// How long a start waits: most commands have ended by then, and their result says when they started.
 const STARTED_WAITS: Duration = Duration::from_millis(20);
+/// How long an item that cannot be delivered waits for its next turn, so that others have theirs.
+const ASIDE_FOR: Duration = Duration::from_secs(30);
 /// The most bytes of a batch, well below what a message may have.
 const MAX_BYTES: usize = MAX_MESSAGE / 2;
 
 /// Something to be reported.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are of the large kind, and a box would cost each of them"
+)]
 pub(crate) enum Item {
     /// A command runs.
     Started(AttemptRef, Moment),
@@ -33,8 +39,8 @@ pub(crate) struct Outbox {
     started: VecDeque<(Instant, AttemptRef, Moment)>,
     finished: VecDeque<Spooled>,
     finished_due: Option<Instant>,
-    /// How many items are to go alone, because one of them spoilt a batch.
-    alone: usize,
+    /// What is to go alone, because it spoilt a batch or may have, in the order of when.
+    alone: VecDeque<(Instant, Item)>,
 }
 
 /// What is sent at once.
@@ -44,6 +50,8 @@ pub(crate) struct Batch {
     pub(crate) started: Vec<(AttemptRef, Moment)>,
     /// Results.
     pub(crate) finished: Vec<Spooled>,
+    /// Whether its one item goes alone on purpose.
+    alone: bool,
 }
 
 impl Outbox {
@@ -64,15 +72,21 @@ impl Outbox {
         let started = self.started.front().map(|(due, ..)| *due);
         let full = self.finished.len() >= MAX_BATCH;
         let finished = self.finished_due.map(|due| if full { Instant::now() } else { due });
-        [started, finished].into_iter().flatten().min()
+        let alone = self.alone.front().map(|(due, _)| *due);
+        [started, finished, alone].into_iter().flatten().min()
     }
 
     /// The next batch. A start whose attempt no longer `runs` is dropped: its result says it all.
     pub(crate) fn batch(&mut self, runs: impl Fn(AttemptRef) -> bool) -> Batch {
-        let limit = if self.alone > 0 { 1 } else { MAX_BATCH };
-        let mut batch = Batch::default();
         let now = Instant::now();
-        while batch.len() < limit
+        while let Some((_, item)) = self.alone.pop_front_if(|(due, _)| *due <= now) {
+            match item {
+                Item::Started(attempt, _) if !runs(attempt) => {}
+                item @ (Item::Started(..) | Item::Finished(_)) => return Batch::alone(item),
+            }
+        }
+        let mut batch = Batch::default();
+        while batch.len() < MAX_BATCH
             && let Some((_, attempt, since)) = self.started.pop_front_if(|(due, ..)| *due <= now)
         {
             if runs(attempt) {
@@ -80,7 +94,7 @@ impl Outbox {
             }
         }
         let mut bytes = 0;
-        while batch.len() < limit
+        while batch.len() < MAX_BATCH
             && let Some(next) = self.finished.front()
         {
             bytes += next.finished.encoded_len() + 64;
@@ -92,12 +106,14 @@ impl Outbox {
         if self.finished.is_empty() {
             self.finished_due = None;
         }
-        self.alone = self.alone.saturating_sub(batch.len());
         batch
     }
 
     /// Puts back a batch that was not received, to be sent first.
     pub(crate) fn put_back(&mut self, batch: Batch) {
+        if batch.alone {
+            return self.put_back_alone(batch);
+        }
         let now = Instant::now();
         for spooled in batch.finished.into_iter().rev() {
             self.finished.push_front(spooled);
@@ -110,12 +126,35 @@ impl Outbox {
 
     /// Puts back a batch of which some item was refused, to be sent one by one.
     pub(crate) fn put_back_alone(&mut self, batch: Batch) {
-        self.alone = batch.len();
-        self.put_back(batch);
+        let now = Instant::now();
+        for item in batch.items().rev() {
+            self.alone.push_front((now, item));
+        }
+    }
+
+    /// Puts away what cannot be delivered now, and lets everything else go first.
+    pub(crate) fn put_aside(&mut self, batch: Batch) {
+        let due = Instant::now() + ASIDE_FOR;
+        self.alone.extend(batch.items().map(|item| (due, item)));
     }
 }
 
 impl Batch {
+    fn alone(item: Item) -> Self {
+        let mut batch = Self { alone: true, ..Self::default() };
+        match item {
+            Item::Started(attempt, since) => batch.started.push((attempt, since)),
+            Item::Finished(spooled) => batch.finished.push(spooled),
+        }
+        batch
+    }
+
+    /// What it is made of, in the order of the message.
+    fn items(self) -> impl DoubleEndedIterator<Item = Item> {
+        let started = self.started.into_iter().map(|(attempt, since)| Item::Started(attempt, since));
+        started.chain(self.finished.into_iter().map(Item::Finished))
+    }
+
     /// How many items it has.
     pub(crate) fn len(&self) -> usize {
         self.started.len() + self.finished.len()

@@ -84,3 +84,25 @@ async fn a_spoilt_batch_goes_again_one_by_one_and_then_all_at_once_again() {
     let sizes: Vec<_> = (0..4).map(|_| outbox.batch(|_| true).len()).collect();
     assert_eq!(sizes, [1, 1, 1, 2]);
 }
+
+#[tokio::test]
+async fn what_is_sent_alone_and_fails_stays_alone_and_one_that_is_put_aside_lets_all_others_go_first() {
+    let mut outbox = Outbox::default();
+    let (bad, good) = (spooled(1), spooled(1));
+    outbox.put(Item::Finished(bad.clone()));
+    outbox.put(Item::Finished(good.clone()));
+    let both = outbox.batch(|_| true);
+    outbox.put_back_alone(both);
+    let first = outbox.batch(|_| true);
+    outbox.put_back(first);
+    let first = outbox.batch(|_| true);
+    assert_eq!(first.finished, [bad]);
+    outbox.put_aside(first);
+    let fresh = spooled(1);
+    outbox.put(Item::Finished(fresh.clone()));
+    assert_eq!(outbox.batch(|_| true).finished, [good]);
+    assert_eq!(outbox.batch(|_| true).finished, [fresh]);
+    assert_eq!(outbox.batch(|_| true).len(), 0);
+    let due = outbox.due().unwrap();
+    assert!(due > Instant::now() && due <= Instant::now() + ASIDE_FOR);
+}

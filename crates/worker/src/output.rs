@@ -25,6 +25,9 @@ const FIRST_READ: usize = 4 * 1024;
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// How long a hung disk may keep an attempt that has ended.
 const LAST_WRITE: Duration = Duration::from_secs(5);
+/// How much is taken at the end of what lies in the pipe: all that one can hold, unless somebody privileged
+/// made it bigger. Whoever left the group may write on for ever.
+const REST: usize = 1024 * 1024;
 
 /// A stream that is being read. Reading can be given up at any point; what was read is kept.
 #[derive(Debug)]
@@ -158,8 +161,23 @@ impl Stream {
         }
     }
 
-    /// Writes what is left and tells what came.
+    /// Takes what lies in the pipe without waiting for more: a slow disk may have kept us from it until the
+    /// time for reading was over.
+    fn rest(&mut self) {
+        let mut room = REST;
+        while room > 0 {
+            self.pending.reserve(CHUNK);
+            // Not by way of the runtime, which may not have heard of what came last.
+            let read = rustix::io::read(&self.pipe, rustix::buffer::spare_capacity(&mut self.pending));
+            let Ok(count @ 1..) = read else { return };
+            self.take(count);
+            room = room.saturating_sub(count);
+        }
+    }
+
+    /// Takes and writes what is left, and tells what came. For when nobody of the command's group lives.
     pub(crate) async fn finish(mut self) -> Captured {
+        self.rest();
         let last = async {
             self.flush().await;
             self.written().await;
@@ -172,5 +190,29 @@ impl Stream {
             },
         };
         Captured { output: self.kept.finish(), over_limit: self.over_limit, failure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::output_file::OutputDir;
+    use crate::testing::assignment;
+
+    #[tokio::test]
+    async fn what_lies_in_the_pipe_when_the_time_for_reading_is_over_is_kept_and_no_more_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (read, mut write) = std::io::pipe().unwrap();
+        let attempt = assignment("").attempt;
+        let file = OutputFile::new(&OutputDir::open(dir.path()).unwrap(), attempt, 1, "stdout");
+        let stream = Stream::new(read.into(), file, 1024 * 1024, Arc::default()).unwrap();
+        // Nobody pumps: that is what a disk that hangs comes to. The other end stays open.
+        write.write_all(&[b'x'; 60_000]).unwrap();
+        let captured = tokio::time::timeout(Duration::from_secs(15), stream.finish()).await.unwrap();
+        assert_eq!((captured.output.bytes, captured.failure), (60_000, None));
+        let written = std::fs::read(dir.path().join(attempt.task.to_string()).join("1.stdout")).unwrap();
+        assert_eq!(written, [b'x'; 60_000]);
     }
 }

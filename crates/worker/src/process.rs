@@ -1,7 +1,8 @@
 //! A running command: the leader of a process group, to be waited for, signalled and reaped.
 //!
 //! The leader is reaped last of all: as long as it is a zombie, its group's number cannot be given to
-//! another, and a signal to the group cannot hit a stranger.
+//! another, and a signal to the group cannot hit a stranger. A process that is dropped before is killed: a
+//! command never outlives its attempt, not even one whose code here failed.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,6 +22,7 @@ use tracing::warn;
 use wait4::{ResUse, Wait4};
 
 use crate::clock::Moment;
+use crate::groups::Groups;
 use crate::spawn::{Launch, SpawnError};
 use crate::stop::{Stop, StopSignal};
 
@@ -28,19 +30,29 @@ use crate::stop::{Stop, StopSignal};
 const BUSY_FOR: Duration = Duration::from_secs(10);
 /// How long a group that was killed may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
-/// From which pause on it is worth to look who is left of it.
+/// The pauses between looks at who is left of a group; the first tells from when on it is worth one.
 const LOOK_FROM: Duration = Duration::from_millis(8);
+const LOOK_LAST: Duration = Duration::from_millis(100);
 
 /// Starts processes, a few at a time: more at once only makes each slower.
 #[derive(Clone, Debug)]
 pub(crate) struct Spawner {
     turns: Arc<Semaphore>,
+    groups: Groups,
 }
 
 impl Spawner {
     /// Starts at most `at_once` at a time.
     pub(crate) fn new(at_once: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)) }
+        Self { turns: Arc::new(Semaphore::new(at_once)), groups: Groups::default() }
+    }
+
+    /// One that fails in the middle of an attempt, as only a mistake in this code could.
+    #[cfg(test)]
+    pub(crate) fn broken() -> Self {
+        let broken = Self::new(1);
+        broken.turns.close();
+        broken
     }
 
     /// Starts a process, unless `stop` comes first. Not to be given up half-way: it might run unseen.
@@ -60,7 +72,7 @@ impl Spawner {
                 why = stop.requested() => return Err(NotStarted::Stopped(why)),
                 turn = Arc::clone(&self.turns).acquire_owned() => turn.expect("nothing closes it"),
             };
-            match spawn_once(Arc::clone(&launch), turn).await {
+            match self.once(Arc::clone(&launch), turn).await {
                 Err(SpawnError::Busy(error)) if Instant::now() + pause < patience => {
                     warn!(%error, "no room for another process, trying again");
                 }
@@ -73,6 +85,23 @@ impl Spawner {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
+
+    async fn once(
+        &self,
+        launch: Arc<Launch>,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<(Process, Moment), SpawnError> {
+        let spawned = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let start = Moment::now();
+            launch.spawn().map(|child| (child, start))
+        });
+        let (child, start) = spawned.await.map_err(|error| SpawnError::Failed {
+            error: format!("the command cannot be started: {error}"),
+            for_good: false,
+        })??;
+        Ok((Process::new(child, self.groups.clone()), start))
+    }
 }
 
 /// Why there is no process.
@@ -84,45 +113,32 @@ pub(crate) enum NotStarted {
     Failed(SpawnError),
 }
 
-async fn spawn_once(
-    launch: Arc<Launch>,
-    turn: OwnedSemaphorePermit,
-) -> Result<(Process, Moment), SpawnError> {
-    let spawned = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let start = Moment::now();
-        launch.spawn().map(|child| (child, start))
-    });
-    let (child, start) = spawned.await.map_err(|error| SpawnError::Failed {
-        error: format!("the command cannot be started: {error}"),
-        for_good: false,
-    })??;
-    Ok((Process::new(child), start))
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Process {
-    child: Child,
+    /// `None` once it is reaped.
+    child: Option<Child>,
     group: Pid,
     exit: Option<AsyncFd<OwnedFd>>,
+    groups: Groups,
 }
 
 impl Process {
-    fn new(child: Child) -> Self {
+    fn new(child: Child, groups: Groups) -> Self {
         let group = Pid::from_child(&child);
         let exit = pidfd_open(group, PidfdFlags::empty()).map_err(io::Error::from);
-        Self { child, group, exit: exit.and_then(watched).ok() }
+        Self { child: Some(child), group, exit: exit.and_then(watched).ok(), groups }
     }
 
     /// The number of its leader and of its group.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn pid(&self) -> i32 {
+        self.group.as_raw_nonzero().get()
     }
 
     /// Standard output and error, once.
     pub(crate) fn pipes(&mut self) -> Option<(OwnedFd, OwnedFd)> {
-        Some((self.child.stdout.take()?.into(), self.child.stderr.take()?.into()))
+        let child = self.child.as_mut()?;
+        Some((child.stdout.take()?.into(), child.stderr.take()?.into()))
     }
 
     /// Waits until its leader has ended, and leaves it a zombie.
@@ -139,6 +155,18 @@ impl Process {
         let _ = tokio::task::spawn_blocking(wait).await;
     }
 
+    /// Waits until nobody of its group lives, and leaves its leader a zombie.
+    ///
+    /// Looks at all processes once the leader has ended: only for a group that was told to end.
+    pub(crate) async fn ended(&self) {
+        self.exited().await;
+        let mut pause = LOOK_FROM;
+        while self.groups.has_living(self.group).await {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_LAST);
+        }
+    }
+
     /// Signals the whole group. That it is gone already is no error.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process_group(self.group, signal);
@@ -147,12 +175,21 @@ impl Process {
     /// Kills whoever is left of the group, reaps the leader, and waits until nobody is left.
     ///
     /// The leader must have ended.
-    pub(crate) async fn reap(self) -> io::Result<ResUse> {
+    pub(crate) async fn reap(mut self) -> io::Result<ResUse> {
         self.signal(Signal::KILL);
-        let group = self.group;
-        let status = self.child.wait4();
-        gone(group).await;
+        let child = self.child.take().ok_or_else(|| io::Error::other("it is reaped already"))?;
+        let status = child.wait4();
+        gone(self.group, &self.groups).await;
         status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            // Nobody can wait here: it stays a zombie until this process ends, which does no harm.
+            self.signal(Signal::KILL);
+        }
     }
 }
 
@@ -166,7 +203,7 @@ fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// Waits, within a limit, until nobody of a group that was killed lives.
-async fn gone(group: Pid) {
+async fn gone(group: Pid, groups: &Groups) {
     let limit = Instant::now() + GONE_WITHIN;
     let mut pause = Duration::from_millis(1);
     while test_kill_process_group(group).is_ok() {
@@ -175,7 +212,7 @@ async fn gone(group: Pid) {
             while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
         }
         // Elsewhere it is the first process's duty, and not all do it: the dead do not count.
-        if pause >= LOOK_FROM && !has_living(group).await {
+        if pause >= LOOK_FROM && !groups.has_living(group).await {
             return;
         }
         if Instant::now() > limit {
@@ -183,39 +220,6 @@ async fn gone(group: Pid) {
             return;
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(100));
-    }
-}
-
-/// Whether a group has a member that is no zombie. Reads all of `/proc`.
-async fn has_living(group: Pid) -> bool {
-    let look = move || {
-        let Ok(processes) = std::fs::read_dir("/proc") else { return true };
-        processes.flatten().any(|process| {
-            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
-            living_member(&stat, group.as_raw_nonzero().get())
-        })
-    };
-    tokio::task::spawn_blocking(look).await.unwrap_or(true)
-}
-
-/// Reads a line of `/proc/<pid>/stat`: `pid (name) state parent group …`.
-fn living_member(stat: &str, group: i32) -> bool {
-    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
-    let mut fields = fields.split(' ');
-    let dead = fields.next().is_none_or(|state| matches!(state, "Z" | "X"));
-    !dead && fields.nth(1).is_some_and(|of| of.parse() == Ok(group))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_living_members_of_a_group_count() {
-        assert!(living_member("12 (a) b) (c) S 1 7 7 0", 7));
-        assert!(!living_member("12 (sh) S 1 8 7 0", 7));
-        assert!(!living_member("12 (sh) Z 1 7 7 0", 7));
-        assert!(!living_member("", 7));
+        pause = (pause * 2).min(LOOK_LAST);
     }
 }

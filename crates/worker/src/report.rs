@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 use tracing::{debug, error, warn};
 
 use crate::attachment::Attachment;
+use crate::backoff::Backoff;
 use crate::clock::Moment;
 use crate::held::Held;
 use crate::metrics::Instruments;
@@ -26,9 +27,6 @@ use crate::stop::Stop;
 
 /// How long one call may take.
 const CALL_FOR: Duration = Duration::from_secs(15);
-/// The pauses between calls that fail.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Takes what is to be reported. Its methods never wait.
 #[derive(Clone, Debug)]
@@ -125,19 +123,36 @@ impl Delivery {
             if batch.len() > 1 {
                 return outbox.put_back_alone(batch);
             }
-            // It would be refused for ever. What the coordinator still waits for is lost at its next
-            // reconciliation, which is the truth: nobody can tell how it ended.
             error!(error = refused.message(), attempt = ?batch.attempts().next(), "a report was refused for good");
-            return self.forget(batch.finished.iter().map(|spooled| spooled.attempt).collect());
+            return self.give_up(&batch);
         }
         if matches!(refused.code(), Code::NotFound | Code::FailedPrecondition) {
             self.attachment.doubt();
         }
-        if backoff.failed() {
+        if backoff.failed(refused.code()) {
             warn!(error = refused.message(), code = ?refused.code(), items = batch.len(),
                 "reports cannot be delivered, they are kept and tried again");
         }
-        outbox.put_back(batch);
+        match (backoff.blames_the_batch(), batch.len()) {
+            (false, _) => outbox.put_back(batch),
+            (true, 1) => {
+                error!(error = refused.message(), code = ?refused.code(), attempt = ?batch.attempts().next(),
+                    "a report cannot be delivered, it is kept and others go first");
+                outbox.put_aside(batch);
+            }
+            (true, _) => outbox.put_back_alone(batch),
+        }
+    }
+
+    /// Forgets what would be refused for ever. The coordinator still waits for it, and loses it at the next
+    /// registration, which is the truth: nobody can tell how it ended.
+    fn give_up(&self, batch: &Batch) {
+        let results: Vec<_> = batch.finished.iter().map(|spooled| spooled.attempt).collect();
+        if results.is_empty() {
+            return;
+        }
+        self.forget(results);
+        self.attachment.renew();
     }
 
     fn received(&self, mut batch: Batch, receipts: &[Receipt], outbox: &mut Outbox, backoff: &mut Backoff) {
@@ -165,7 +180,7 @@ impl Delivery {
         if again.len() == 0 {
             return backoff.succeeded();
         }
-        backoff.failed();
+        backoff.failed(Code::Unavailable);
         outbox.put_back(again);
     }
 
@@ -208,31 +223,5 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-#[derive(Debug)]
-struct Backoff {
-    failures: u32,
-    until: Instant,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { failures: 0, until: Instant::now() }
-    }
-}
-
-impl Backoff {
-    /// Says whether this failure is the first in a row.
-    fn failed(&mut self) -> bool {
-        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(10))).min(LAST_PAUSE);
-        self.until = Instant::now() + pause.mul_f64(rand::random_range(0.5..1.0));
-        self.failures = self.failures.saturating_add(1);
-        self.failures == 1
-    }
-
-    fn succeeded(&mut self) {
-        self.failures = 0;
     }
 }

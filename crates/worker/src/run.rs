@@ -17,13 +17,11 @@ use crate::metrics::Instruments;
 use crate::oom::OomWatch;
 use crate::output::{Captured, Stream};
 use crate::output_file::{OutputDir, OutputFile};
+use crate::own_peak::OwnPeak;
 use crate::process::{NotStarted, Process, Spawner};
 use crate::spawn::Launch;
 use crate::stop::{Stop, StopSignal};
 use crate::verdict::{self, End};
-
-/// How long after its end a command's children may keep its outputs open.
-const DRAIN_FOR: Duration = Duration::from_secs(2);
 
 /// What every attempt of this worker shares.
 #[derive(Debug)]
@@ -36,10 +34,14 @@ pub(crate) struct Runner {
     pub(crate) output_cap: u64,
     /// The time between SIGTERM and SIGKILL.
     pub(crate) kill_grace: Duration,
+    /// How long after its end a command's children may keep its outputs open.
+    pub(crate) drain_for: Duration,
     /// The clean environment.
     pub(crate) child_env: BTreeMap<String, String>,
     /// Tells who died for memory.
     pub(crate) oom: OomWatch,
+    /// What of a command's memory is ours.
+    pub(crate) own_peak: OwnPeak,
     /// Counts.
     pub(crate) instruments: Instruments,
 }
@@ -117,6 +119,7 @@ impl Runner {
             Err(error) => return abandon(process, start, &error).await,
         };
         let exited = Notify::new();
+        let mut wish = stop.clone();
         let control = async {
             let end = self.until_ended(assignment, &process, stop, &limit).await;
             let ended = Moment::now();
@@ -126,7 +129,10 @@ impl Runner {
         let pumping = async {
             let late = async {
                 exited.notified().await;
-                tokio::time::sleep(DRAIN_FOR).await;
+                tokio::select! {
+                    () = tokio::time::sleep(self.drain_for) => {}
+                    () = wish.superseded() => {}
+                }
             };
             tokio::select! {
                 _ = async { tokio::join!(stdout.pump(), stderr.pump()) } => {}
@@ -156,7 +162,8 @@ impl Runner {
         Ok((stream(stdout, "stdout")?, stream(stderr, "stderr")?))
     }
 
-    /// Waits until the leader has ended, by itself or by our doing.
+    /// Waits until the leader has ended by itself, or the whole group by our doing: a shell that dies at once
+    /// must not cost the program that it ran its time to end well.
     async fn until_ended(
         &self,
         assignment: &Assignment,
@@ -177,7 +184,7 @@ impl Runner {
             process.signal(Signal::TERM);
             tokio::select! {
                 biased;
-                () = process.exited() => return end,
+                () = process.ended() => return end,
                 () = stop.superseded() => {}
                 () = tokio::time::sleep(self.kill_grace) => {}
             }
@@ -202,7 +209,10 @@ impl Runner {
             Ok(used) => {
                 let oom = !used.status.success() && self.oom.kills() > oom_before;
                 let outcome = verdict::of_command(end, used.status, &spec.program, oom);
-                Outcome { usage: Some(verdict::usage(&used)), ..outcome }
+                Outcome {
+                    usage: Some(verdict::usage(&used, self.own_peak.beyond(used.rusage.maxrss))),
+                    ..outcome
+                }
             }
             Err(error) => Outcome::failure(Cause::Signal, format!("its exit status cannot be read: {error}")),
         };

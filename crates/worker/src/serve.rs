@@ -23,26 +23,33 @@ use crate::identity::Identity;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
 use crate::output_file::OutputDir;
+use crate::own_peak::OwnPeak;
 use crate::process::Spawner;
 use crate::report::{Delivery, Reporter};
 use crate::run::Runner;
 use crate::service::{self, SERVICE, Service};
 use crate::spool::Spool;
 use crate::stop::Stop;
-use crate::{ServeError, Settings};
+use crate::{ServeError, Settings, Shutdown, descriptors};
 
+/// How long after its end a command's children may keep its outputs open.
+const DRAIN_FOR: Duration = Duration::from_secs(2);
 /// How long interrupted commands may take to be gone, beyond their grace.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the last results may take to be delivered; the spool keeps the rest.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
 const DEREGISTERED_WITHIN: Duration = Duration::from_secs(3);
+/// How long killed commands may take to be gone when the worker is to end now.
+const KILLED_WITHIN: Duration = Duration::from_secs(1);
 const CALLS_END_WITHIN: Duration = Duration::from_secs(2);
+const SPOOL_CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs a worker on `listener` until `shutdown`, then drains it.
 ///
 /// It is ready while it is registered with a coordinator. It waits for coordinators for ever and never ends
 /// for want of one. On `shutdown` it takes no new work, lets commands run for `drain_timeout`, then stops
-/// the rest and reports them interrupted; results that nobody takes stay in the state directory.
+/// the rest and reports them interrupted; results that nobody takes stay in the state directory. Told to end
+/// now, it kills what runs and leaves.
 ///
 /// # Errors
 /// When the settings cannot work, a directory cannot be used, or the listener fails.
@@ -51,10 +58,10 @@ pub async fn serve(
     settings: Settings,
     metrics: Metrics,
     readiness: Readiness,
-    shutdown: CancellationToken,
+    shutdown: impl Into<Shutdown>,
 ) -> Result<(), ServeError> {
     let worker = Worker::start(listener, settings, &metrics, readiness)?;
-    worker.run(shutdown).await
+    worker.run(shutdown.into()).await
 }
 
 /// The parts of a running worker.
@@ -79,13 +86,15 @@ impl Worker {
         readiness: Readiness,
     ) -> Result<Self, ServeError> {
         settings.check()?;
+        descriptors::raise(settings.slots);
         let coordinators: Vec<_> = settings
             .coordinators
             .iter()
             .map(|address| Coordinator::parse(address))
             .collect::<Result<_, _>>()?;
         let bound = listener.local_addr().map_err(|error| ServeError::Server(error.into()))?;
-        let identity = Identity::open(&settings.state_dir)?;
+        let open = if settings.state_dir_numbered { Identity::first_free } else { Identity::open };
+        let identity = open(&settings.state_dir)?;
         let output_dir = OutputDir::open(&settings.output_dir)
             .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
         let instruments = Instruments::new(metrics);
@@ -103,8 +112,10 @@ impl Worker {
             output_dir,
             output_cap: settings.output_cap,
             kill_grace: settings.kill_grace,
+            drain_for: DRAIN_FOR,
             child_env: settings.child_env.clone(),
             oom: OomWatch::open(),
+            own_peak: OwnPeak::default(),
             instruments: instruments.clone(),
         };
         let execute = Arc::new(Execute {
@@ -138,7 +149,8 @@ impl Worker {
         loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone()));
         let mut server = JoinSet::new();
         server.spawn(service::run(listener, Service { execute, spool }, health, stop_server.clone()));
-        info!(worker_id = %identity.worker, address = %bound, slots = settings.slots, "worker started");
+        info!(worker_id = %identity.worker, address = %bound, slots = settings.slots,
+            state_dir = %identity.dir.display(), "worker started");
         Ok(Self {
             settings,
             identity,
@@ -153,19 +165,29 @@ impl Worker {
         })
     }
 
-    async fn run(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
+    async fn run(mut self, shutdown: Shutdown) -> Result<(), ServeError> {
         let result = tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
+            () = shutdown.drain.cancelled() => Ok(()),
+            () = shutdown.now.cancelled() => Ok(()),
             ended = self.server.join_next() => server_result(ended),
         };
-        self.drain().await;
+        tokio::select! {
+            biased;
+            () = shutdown.now.cancelled() => {}
+            () = self.drain() => {}
+        }
+        if shutdown.now.is_cancelled() {
+            self.kill_all().await;
+        }
         self.loops.shutdown().await;
         self.stop_server.cancel();
         // A peer that keeps a call open does not keep the worker.
         let last = timeout(CALLS_END_WITHIN, self.server.join_next()).await.unwrap_or(None);
         let spool = self.spool;
-        // It ends as soon as the disk lets it; a panic in it was logged there.
-        let _ = tokio::task::spawn_blocking(move || spool.close()).await;
+        // It ends as soon as the disk lets it, which may be never; a panic in it was logged there.
+        if timeout(SPOOL_CLOSES_WITHIN, tokio::task::spawn_blocking(move || spool.close())).await.is_err() {
+            warn!("the spool's disk does not answer, it is left as it is");
+        }
         info!(worker_id = %self.identity.worker, "worker stopped");
         result.and(server_result(last))
     }
@@ -193,6 +215,15 @@ impl Worker {
             warn!("results are left in the state directory, to be delivered by the next start");
         } else if let Some(attached) = attached {
             deregister(attached).await;
+        }
+    }
+
+    /// Leaves no command behind. What they did is told by nobody: to the fleet this worker is lost.
+    async fn kill_all(&self) {
+        self.held.drain();
+        self.held.stop_all(Stop::Superseded);
+        if !self.settled(KILLED_WITHIN, |counts| counts.running == 0).await {
+            warn!("commands are left that cannot be killed");
         }
     }
 

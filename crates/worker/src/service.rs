@@ -131,7 +131,7 @@ fn limit(field: &'static str, items: usize) -> Result<(), Status> {
 
 fn status(refusal: Refusal) -> Status {
     match refusal {
-        Refusal::Registering => Status::unavailable("the worker is registering just now"),
+        Refusal::Registering => Status::aborted("the worker is registering just now; try again"),
         Refusal::WrongSession => {
             warn!("a call for another session or registration was refused; do workers share an address?");
             Status::failed_precondition("this worker is not that session, or has registered anew since")

@@ -30,6 +30,9 @@ pub struct Settings {
     pub output_dir: PathBuf,
     /// Where its identity and undelivered results are kept; one live worker for each.
     pub state_dir: PathBuf,
+    /// Whether that is only the first part of a name: the worker takes the first of `<state_dir>-1`,
+    /// `<state_dir>-2`, … that no live worker has.
+    pub state_dir_numbered: bool,
     /// How long running commands may go on after it was told to stop.
     pub drain_timeout: Duration,
     /// How long a command may go on between SIGTERM and SIGKILL.
@@ -55,6 +58,7 @@ impl Default for Settings {
             labels: BTreeMap::new(),
             output_dir: PathBuf::from("worker_output"),
             state_dir: PathBuf::from("worker_state"),
+            state_dir_numbered: false,
             drain_timeout: Duration::from_secs(30),
             kill_grace: Duration::from_secs(5),
             output_cap: 64 * 1024 * 1024,

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Moment;
 use crate::identity::boot_id;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Opened};
 use crate::metrics::Instruments;
 use crate::outbox::Item;
 
@@ -51,6 +51,10 @@ impl Spooled {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are of the large kind, and a box would cost each of them"
+)]
 enum Request {
     Keep(Spooled),
     Acknowledge(Vec<AttemptRef>),
@@ -80,16 +84,29 @@ impl Spool {
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
         let boot = boot_id();
-        let (journal, contents) = Journal::open(dir, &boot)?;
+        let opened = Journal::open(dir, &boot)?;
+        Self::start(opened, boot, deliver, instruments)
+    }
+
+    fn start(
+        opened: Opened,
+        boot: String,
+        deliver: UnboundedSender<Item>,
+        instruments: Instruments,
+    ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
+        let Opened { journal, contents, unwritable } = opened;
         if contents.rubbish > 0 {
             warn!(bytes = contents.rubbish, "the spool held bytes that are no record, they are skipped");
         }
         if !contents.results.is_empty() {
             info!(results = contents.results.len(), "results of an earlier run are to be delivered");
         }
+        if let Some(error) = &unwritable {
+            error!(%error, "the spool cannot be written, no new work is taken");
+        }
         let attempts = contents.results.iter().map(|spooled| spooled.attempt).collect();
         let (requests, inbox) = mpsc::channel();
-        let spool = Self { requests, healthy: Arc::new(AtomicBool::new(true)) };
+        let spool = Self { requests, healthy: Arc::new(AtomicBool::new(unwritable.is_none())) };
         let keeper = Keeper {
             journal,
             boot,
@@ -169,8 +186,10 @@ impl Keeper {
         }
     }
 
+    /// The next request; while the disk refuses, none for no longer than it is left alone: an idle worker
+    /// must find out by itself when it can take work again.
     fn next(&self, inbox: &mpsc::Receiver<Request>) -> Result<Request, RecvTimeoutError> {
-        if self.unwritten.is_empty() {
+        if self.healthy.load(Ordering::Relaxed) {
             inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             inbox.recv_timeout(RETRY_AFTER)
@@ -180,22 +199,25 @@ impl Keeper {
     fn write(&mut self, kept: &[Spooled], acknowledged: &[AttemptRef]) {
         self.unwritten.retain(|(attempt, _)| !acknowledged.contains(attempt));
         self.unwritten.extend(kept.iter().map(|spooled| journal::record(spooled, &self.boot)));
-        let result = self.journal.append(&self.unwritten, acknowledged);
-        let was_healthy = self.healthy.swap(result.is_ok(), Ordering::Relaxed);
+        let was_healthy = self.healthy.load(Ordering::Relaxed);
+        let result = self.append(acknowledged, was_healthy);
+        self.healthy.store(result.is_ok(), Ordering::Relaxed);
         match result {
-            Ok(()) => {
-                self.unwritten.clear();
-                if !was_healthy {
-                    info!("the spool can be written again");
-                }
-            }
+            Ok(()) if !was_healthy => info!("the spool can be written again"),
             Err(error) if was_healthy => {
                 error!(%error, "the spool cannot be written, no new work is taken");
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         let records = self.journal.len() + self.unwritten.len();
         self.instruments.spooled.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    fn append(&mut self, acknowledged: &[AttemptRef], was_healthy: bool) -> io::Result<()> {
+        self.journal.append(&self.unwritten, acknowledged)?;
+        self.unwritten.clear();
+        // That there was nothing to write, or little, proves nothing about a disk that refused.
+        if was_healthy { Ok(()) } else { self.journal.probe() }
     }
 
     fn hand_on(&self, results: Vec<Spooled>) {

@@ -4,6 +4,7 @@
 //! record that does.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use distrack_core::AttemptRef;
 use distrack_proto::{convert, v1};
@@ -16,6 +17,8 @@ const MAGIC: [u8; 4] = *b"dtS1";
 const HEADER: usize = 12;
 /// More than any report with its output takes.
 const MAX_RECORD: usize = 1024 * 1024;
+/// As much as a report with all its output takes.
+const PROBE: usize = 256 * 1024;
 
 #[derive(Clone, PartialEq, Message)]
 struct Record {
@@ -45,6 +48,11 @@ pub(crate) fn acknowledged(attempts: &[AttemptRef]) -> Vec<u8> {
     frame(&Record { acknowledged, ..Record::default() })
 }
 
+/// A record that says nothing and is as large as any result, to see whether there is room for one.
+pub(crate) fn probe() -> Vec<u8> {
+    frame(&Record { boot: " ".repeat(PROBE), ..Record::default() })
+}
+
 fn frame(record: &Record) -> Vec<u8> {
     let body = record.encode_to_vec();
     let mut framed = Vec::with_capacity(HEADER + body.len());
@@ -60,13 +68,17 @@ fn frame(record: &Record) -> Vec<u8> {
 pub(crate) struct Contents {
     /// Results that were not acknowledged, oldest first.
     pub(crate) results: Vec<Spooled>,
+    /// Where their records are.
+    pub(crate) places: BTreeMap<AttemptRef, Range<u64>>,
     /// Bytes that are no record.
     pub(crate) rubbish: usize,
 }
 
 /// Reads a spool, whatever is in it.
-pub(crate) fn read(mut bytes: &[u8], boot: &str) -> Contents {
+pub(crate) fn read(all: &[u8], boot: &str) -> Contents {
+    let mut bytes = all;
     let mut results = BTreeMap::new();
+    let mut places = BTreeMap::new();
     let mut rubbish = 0;
     let mut order = 0_u64;
     while !bytes.is_empty() {
@@ -76,18 +88,21 @@ pub(crate) fn read(mut bytes: &[u8], boot: &str) -> Contents {
             bytes = &bytes[skip..];
             continue;
         };
+        let place = (all.len() - bytes.len()) as u64..(all.len() - rest.len()) as u64;
         bytes = rest;
         for attempt in convert::attempt_refs(&record.acknowledged).unwrap_or_default() {
             results.remove(&attempt);
+            places.remove(&attempt);
         }
         if let Some(spooled) = spooled(record, boot) {
+            places.insert(spooled.attempt, place);
             results.insert(spooled.attempt, (order, spooled));
             order += 1;
         }
     }
     let mut results: Vec<_> = results.into_values().collect();
     results.sort_by_key(|(order, _)| *order);
-    Contents { results: results.into_iter().map(|(_, spooled)| spooled).collect(), rubbish }
+    Contents { results: results.into_iter().map(|(_, spooled)| spooled).collect(), places, rubbish }
 }
 
 fn first(bytes: &[u8]) -> Option<(Record, &[u8])> {

@@ -1,11 +1,13 @@
 //! Results outlive the process, and what was acknowledged does not.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use distrack_core::{Outcome, Output, TaskId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
+use crate::journal::Refusal;
 use crate::testing::instruments;
 
 struct Open {
@@ -21,6 +23,25 @@ fn open(dir: &Path) -> Open {
     let instruments = instruments();
     let (spool, thread, restored) = Spool::open(dir, deliver, instruments.clone()).unwrap();
     Open { spool, thread, delivered, restored, instruments }
+}
+
+/// A spool on a disk that can be made to refuse.
+fn open_refusable(dir: &Path) -> (Open, Arc<Refusal>) {
+    let (deliver, delivered) = unbounded_channel();
+    let instruments = instruments();
+    let opened = Journal::open(dir, "boot").unwrap();
+    let refusal = opened.journal.refusal();
+    let started = Spool::start(opened, "boot".to_owned(), deliver, instruments.clone());
+    let (spool, thread, restored) = started.unwrap();
+    (Open { spool, thread, delivered, restored, instruments }, refusal)
+}
+
+fn until(what: &str, good: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(15);
+    while !good() {
+        assert!(Instant::now() < limit, "not within 15 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn spooled() -> Spooled {
@@ -97,35 +118,114 @@ fn what_is_kept_after_a_torn_end_is_found_again() {
 #[test]
 fn a_disk_that_refuses_stops_new_work_and_no_delivery_and_gets_the_results_later() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(dir.path(), "boot").unwrap();
-    let (deliver, mut delivered) = unbounded_channel();
-    let healthy = Arc::new(AtomicBool::new(true));
-    let mut keeper = Keeper {
-        journal,
-        boot: "boot".to_owned(),
-        unwritten: Vec::new(),
-        deliver,
-        healthy: Arc::clone(&healthy),
-        instruments: instruments(),
-    };
-    keeper.journal.refuse(true);
+    let (mut first, refusal) = open_refusable(dir.path());
+    refusal.on.store(true, Ordering::SeqCst);
     let kept = spooled();
-    keeper.write(std::slice::from_ref(&kept), &[]);
-    keeper.hand_on(vec![kept.clone()]);
-    assert!(!healthy.load(Ordering::Relaxed));
-    assert!(delivered.try_recv().is_ok());
-    assert_eq!(keeper.instruments.spooled.get(), 1);
-    keeper.journal.refuse(false);
-    keeper.write(&[], &[]);
-    assert!(healthy.load(Ordering::Relaxed));
-    drop(keeper);
+    first.spool.keep(kept.clone());
+    assert_eq!(next(&mut first), kept);
+    assert!(!first.spool.is_healthy());
+    assert_eq!(first.instruments.spooled.get(), 1);
+    refusal.on.store(false, Ordering::SeqCst);
+    until("healthy by itself", || first.spool.is_healthy());
+    first.thread.close();
+    assert_eq!(open(dir.path()).restored, [kept.attempt]);
+}
+
+#[test]
+fn an_acknowledgement_that_the_disk_refused_is_written_later_and_an_idle_worker_takes_work_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, refusal) = open_refusable(dir.path());
+    let (kept, gone) = (spooled(), spooled());
+    first.spool.keep(kept.clone());
+    first.spool.keep(gone.clone());
+    assert_eq!([next(&mut first), next(&mut first)], [kept.clone(), gone.clone()]);
+    refusal.on.store(true, Ordering::SeqCst);
+    first.spool.acknowledge(vec![gone.attempt]);
+    until("refused", || !first.spool.is_healthy());
+    assert_eq!(first.instruments.spooled.get(), 1);
+    refusal.on.store(false, Ordering::SeqCst);
+    until("healthy by itself", || first.spool.is_healthy());
+    first.thread.close();
+    assert_eq!(open(dir.path()).restored, [kept.attempt]);
+}
+
+#[test]
+fn a_disk_that_refused_is_not_trusted_before_it_took_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut open, refusal) = open_refusable(dir.path());
+    refusal.on.store(true, Ordering::SeqCst);
+    let kept = spooled();
+    open.spool.keep(kept.clone());
+    next(&mut open);
+    // Now there is nothing left to write, and that succeeds on any disk.
+    open.spool.acknowledge(vec![kept.attempt]);
+    until("forgotten", || open.instruments.spooled.get() == 0);
+    let before = refusal.met.load(Ordering::SeqCst);
+    until("tried again", || refusal.met.load(Ordering::SeqCst) > before + 1);
+    assert!(!open.spool.is_healthy());
+    open.thread.close();
+}
+
+#[test]
+fn a_full_disk_gets_its_room_back_once_everything_is_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut open, refusal) = open_refusable(dir.path());
+    let kept = spooled();
+    open.spool.keep(kept.clone());
+    next(&mut open);
+    refusal.on.store(true, Ordering::SeqCst);
+    open.spool.acknowledge(vec![kept.attempt]);
+    until("cut", || std::fs::metadata(file(dir.path())).unwrap().len() == 0);
+    open.thread.close();
+}
+
+#[test]
+fn a_spool_that_is_in_order_is_gone_on_with_and_not_written_anew() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = open(dir.path());
+    let (one, two) = (spooled(), spooled());
+    first.spool.keep(one.clone());
+    next(&mut first);
+    first.thread.close();
+    let inode = || std::fs::metadata(file(dir.path())).unwrap().ino();
+    let before = inode();
+    let mut second = open(dir.path());
+    assert_eq!(next(&mut second), one);
+    second.spool.keep(two.clone());
+    next(&mut second);
+    second.spool.acknowledge(vec![one.attempt]);
+    second.thread.close();
+    assert_eq!(inode(), before);
+    assert_eq!(open(dir.path()).restored, [two.attempt]);
+}
+
+#[test]
+fn a_spool_that_cannot_be_written_anew_is_delivered_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = open(dir.path());
+    let kept = spooled();
+    first.spool.keep(kept.clone());
+    next(&mut first);
+    first.thread.close();
+    let whole = std::fs::read(file(dir.path())).unwrap();
+    std::fs::write(file(dir.path()), [&whole[..], b"rubbish"].concat()).unwrap();
+    // Where the new file would be written, nothing can be.
+    std::fs::create_dir(dir.path().join("reports.new")).unwrap();
+    let opened = Journal::open(dir.path(), "boot").unwrap();
+    assert!(opened.unwritable.is_some());
+    let mut second = open(dir.path());
+    assert!(!second.spool.is_healthy());
+    assert_eq!(next(&mut second).attempt, kept.attempt);
+    until("healthy once it was written", || second.spool.is_healthy());
+    second.thread.close();
     assert_eq!(open(dir.path()).restored, [kept.attempt]);
 }
 
 #[test]
 fn a_spool_that_is_mostly_acknowledged_is_written_anew_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::open(dir.path(), "boot").unwrap();
+    let mut journal = Journal::open(dir.path(), "boot").unwrap().journal;
     let big = || {
         let mut big = spooled();
         let stream =
@@ -144,7 +244,7 @@ fn a_spool_that_is_mostly_acknowledged_is_written_anew_and_keeps_the_rest() {
     }
     drop(journal);
     assert!(std::fs::metadata(file(dir.path())).unwrap().len() < 70 * 1024 * 1024);
-    let (_, contents) = Journal::open(dir.path(), "boot").unwrap();
+    let contents = Journal::open(dir.path(), "boot").unwrap().contents;
     assert_eq!(contents.results, [kept]);
     assert_eq!(contents.rubbish, 0);
 }

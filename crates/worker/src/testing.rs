@@ -12,6 +12,7 @@ use crate::assignment::Assignment;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
 use crate::output_file::OutputDir;
+use crate::own_peak::OwnPeak;
 use crate::process::Spawner;
 use crate::run::Runner;
 
@@ -66,8 +67,10 @@ pub(crate) fn runner(dir: &Path) -> Runner {
         output_dir: OutputDir::open(dir).unwrap(),
         output_cap: 64 * 1024 * 1024,
         kill_grace: Duration::from_millis(500),
+        drain_for: Duration::from_secs(2),
         child_env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         oom: OomWatch::open(),
+        own_peak: OwnPeak::default(),
         instruments: instruments(),
     }
 }

@@ -78,18 +78,28 @@ pub(crate) fn of_unstarted(stop: Stop) -> Outcome {
     }
 }
 
-/// The outcome of an attempt whose command could not be started.
-pub(crate) fn of_spawn(error: SpawnError) -> Outcome {
-    let (error, final_failure) = match error {
-        SpawnError::Busy(error) => (format!("the machine has no room for another process: {error}"), false),
-        SpawnError::Failed { error, for_good } => (error, for_good),
-    };
-    Outcome { final_failure, ..Outcome::failure(Cause::SpawnFailed, bounded(error)) }
+/// The outcome of an attempt that this worker failed to see through, by a mistake of its own.
+pub(crate) fn of_panic() -> Outcome {
+    Outcome::failure(Cause::Interrupted, "the worker failed while it ran the command, which it stopped")
 }
 
-/// What the kernel accounted.
-pub(crate) fn usage(used: &ResUse) -> Usage {
-    Usage { max_rss_bytes: used.rusage.maxrss, cpu_user: used.rusage.utime, cpu_system: used.rusage.stime }
+/// The outcome of an attempt whose command could not be started.
+pub(crate) fn of_spawn(error: SpawnError) -> Outcome {
+    match error {
+        // The task is not to blame, and may run elsewhere.
+        SpawnError::Busy(error) => Outcome::failure(
+            Cause::Interrupted,
+            bounded(format!("the worker's machine has no room for another process: {error}")),
+        ),
+        SpawnError::Failed { error, for_good } => {
+            Outcome { final_failure: for_good, ..Outcome::failure(Cause::SpawnFailed, bounded(error)) }
+        }
+    }
+}
+
+/// What the kernel accounted, with the peak of memory as far as it is the command's own.
+pub(crate) fn usage(used: &ResUse, max_rss_bytes: Option<u64>) -> Usage {
+    Usage { max_rss_bytes, cpu_user: used.rusage.utime, cpu_system: used.rusage.stime }
 }
 
 /// Adds a remark to a failure; a success needs none.

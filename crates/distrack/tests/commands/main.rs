@@ -1,5 +1,7 @@
 //! The released binary as people and scripts use it: its client commands, its words, its signals, its start.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 mod client;
 mod program;
 mod signals;

@@ -1,6 +1,8 @@
 //! Two coordinators, three workers, 2,000 mixed tasks, and one of each killed −9 on the way: every task
 //! reaches its right end, none starts early, and what was printed is right byte for byte.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 mod kinds;
 
 use std::collections::{BTreeMap, HashMap};

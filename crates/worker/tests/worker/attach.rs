@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::common::{Worker, assignment, settings, start, until};
 use crate::coordinator::Fake;
-use distrack_proto::v1::Acceptance;
+use distrack_proto::convert;
+use distrack_proto::v1::{self, Acceptance, CancelAttemptsRequest};
 use distrack_worker::{ServeError, Settings};
 use tempfile::TempDir;
 use tonic::Code;
@@ -61,13 +62,36 @@ async fn a_worker_that_is_not_known_any_more_registers_anew_with_what_it_holds()
     for (nth, code) in [(2, Code::NotFound), (3, Code::FailedPrecondition)] {
         fake.state().heartbeat_error = Some(code);
         worker.attached(&fake, nth).await;
-        assert_eq!(fake.state().registrations[nth - 1].held, [attempt.clone()]);
+        assert_eq!(fake.state().registrations[nth - 1].held, std::slice::from_ref(&attempt));
     }
     // The instance is the same, and so is the session.
     let state = fake.state();
     assert_eq!(state.registrations[0].instance_id, state.registrations[2].instance_id);
     drop(state);
     worker.served.abort();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_registering_says_try_again_and_takes_nothing() {
+    let (_dir, fake, worker) = pair().await;
+    let (session, attach) = fake.registration();
+    {
+        let mut state = fake.state();
+        state.registrations_hang = true;
+        state.heartbeat_error = Some(Code::NotFound);
+    }
+    until("registers anew", || fake.state().registrations.len() == 2).await;
+    let refusal = worker.dispatch(&fake, vec![assignment("true")]).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::Aborted);
+    let session_id = convert::id_bytes(session);
+    let request = CancelAttemptsRequest { session_id, attach, attempts: Vec::new() };
+    let refusal = worker.client().await.cancel_attempts(request).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::Aborted);
+    assert!(worker.shows(r#"distrack_dispatch_refused_total{reason="registering"} 1"#));
+    fake.state().registrations_hang = false;
+    worker.attached(&fake, 2).await;
+    assert_eq!(worker.dispatch(&fake, vec![assignment("true")]).await.unwrap(), [Acceptance::Accepted]);
+    worker.stop().await;
 }
 
 #[tokio::test]
@@ -97,7 +121,7 @@ async fn when_its_coordinator_dies_the_worker_moves_on_and_its_attempts_survive(
     let attempt = worker.run(&first, &line).await;
     first.die();
     worker.attached(&second, 1).await;
-    assert_eq!(second.state().registrations[0].held, [attempt.clone()]);
+    assert_eq!(second.state().registrations[0].held, std::slice::from_ref(&attempt));
     std::fs::write(go, "").unwrap();
     assert_eq!(second.result(&attempt).await.stdout.unwrap().head.as_ref(), b"survived\n");
     assert_eq!(worker.dispatch(&second, vec![assignment("true")]).await.unwrap(), [Acceptance::Accepted]);
@@ -137,9 +161,39 @@ async fn a_report_that_is_refused_for_good_does_not_hold_up_the_others() {
     worker.run(&fake, "true").await;
     until("given up", || worker.shows("distrack_spool_records 0") && fake.state().report_calls > 0).await;
     fake.state().report_error = None;
+    // The coordinator must learn at once that nobody will report it, or the task runs for ever.
+    worker.attached(&fake, 2).await;
+    assert!(fake.state().registrations[1].held.is_empty());
     let next = worker.run(&fake, "true").await;
     fake.result(&next).await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_that_a_coordinator_stumbles_over_does_not_hold_up_the_others() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().report_error = Some(Code::Unavailable);
+    let of = |epoch| v1::Assignment {
+        attempt: Some(v1::AttemptRef { epoch, ..assignment("").attempt.unwrap() }),
+        ..assignment("true")
+    };
+    let all = vec![of(7), of(1), of(2)];
+    let attempts: Vec<_> = all.iter().map(|assignment| assignment.attempt.clone().unwrap()).collect();
+    worker.dispatch(&fake, all).await.unwrap();
+    until("all wait", || worker.shows("distrack_spool_records 3")).await;
+    let before = fake.state().report_calls;
+    until("in one batch", || fake.state().report_calls > before + 1).await;
+    {
+        let mut state = fake.state();
+        state.poison = Some((7, Code::Internal));
+        state.report_error = None;
+    }
+    fake.result(&attempts[1]).await;
+    fake.result(&attempts[2]).await;
+    assert!(fake.find(&attempts[0]).is_none());
+    // It is kept: another coordinator, or a better one, may take it.
+    until("only it is left", || worker.shows("distrack_spool_records 1")).await;
+    worker.served.abort();
 }
 
 #[tokio::test]
@@ -154,7 +208,7 @@ async fn a_result_survives_a_crash_of_the_worker_and_is_delivered_by_the_next() 
 
     let second = start(settings).await;
     second.attached(&fake, 2).await;
-    assert_eq!(fake.state().registrations[1].held, [attempt.clone()]);
+    assert_eq!(fake.state().registrations[1].held, std::slice::from_ref(&attempt));
     {
         let state = fake.state();
         assert_eq!(state.registrations[0].worker_id, state.registrations[1].worker_id);

@@ -62,13 +62,14 @@ pub(crate) async fn start(settings: Settings) -> Worker {
 impl Worker {
     /// Waits until it is registered with `fake` for the n-th time, and knows it.
     pub(crate) async fn attached(&self, fake: &Fake, times: usize) {
-        until("registered", || fake.state().registrations.len() >= times).await;
-        until("heartbeats", || {
+        until("heartbeats under that registration", || {
             let state = fake.state();
-            state.heartbeats.last().is_some_and(|heartbeat| heartbeat.attach == state.attach)
+            let answered = usize::try_from(state.attach).unwrap();
+            let last = state.heartbeats.last();
+            answered >= times && last.is_some_and(|heartbeat| heartbeat.attach == state.attach)
         })
         .await;
-        assert_eq!(self.readiness.get(), Ok(()));
+        until("ready", || self.readiness.get() == Ok(())).await;
     }
 
     /// A way to call it.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use distrack_proto::v1::attempt_report::Event;
 use distrack_proto::v1::coordinator_service_server::{CoordinatorService, CoordinatorServiceServer};
@@ -34,7 +35,11 @@ pub(crate) struct State {
     pub(crate) cancel: Vec<AttemptRef>,
     pub(crate) heartbeat_error: Option<Code>,
     pub(crate) report_error: Option<Code>,
+    /// Fails each call that has a report of an attempt of this epoch.
+    pub(crate) poison: Option<(i64, Code)>,
     pub(crate) reports_hang: bool,
+    /// Keeps answers to registrations back.
+    pub(crate) registrations_hang: bool,
     pub(crate) receipts: HashMap<i64, Receipt>,
     pub(crate) report_calls: usize,
 }
@@ -108,7 +113,8 @@ impl Drop for Fake {
 struct Service(Arc<Mutex<State>>);
 
 const HEARTBEAT_MS: u64 = 50;
-const LOST_AFTER_MS: u64 = 3000;
+/// Long enough for a machine that is busy with other things.
+const LOST_AFTER_MS: u64 = 30_000;
 
 #[tonic::async_trait]
 impl CoordinatorService for Service {
@@ -116,8 +122,11 @@ impl CoordinatorService for Service {
         &self,
         request: Request<RegisterWorkerRequest>,
     ) -> Result<Response<RegisterWorkerResponse>, Status> {
+        self.0.lock().unwrap().registrations.push(request.into_inner());
+        while self.0.lock().unwrap().registrations_hang {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let mut state = self.0.lock().unwrap();
-        state.registrations.push(request.into_inner());
         state.attach += 1;
         Ok(Response::new(RegisterWorkerResponse {
             session_id: convert::id_bytes(state.session),
@@ -158,8 +167,13 @@ impl CoordinatorService for Service {
         if let Some(code) = state.report_error {
             return Err(Status::new(code, "as asked"));
         }
+        let items = request.into_inner().items;
+        let has = |epoch| items.iter().any(|item| item.attempt.as_ref().unwrap().epoch == epoch);
+        if let Some((_, code)) = state.poison.filter(|(epoch, _)| has(*epoch)) {
+            return Err(Status::new(code, "as asked"));
+        }
         let mut receipts = Vec::new();
-        for item in request.into_inner().items {
+        for item in items {
             let attempt = item.attempt.unwrap();
             let receipt = state.receipts.get(&attempt.epoch).copied().unwrap_or(Receipt::Recorded);
             receipts.push(receipt.into());
