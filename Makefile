@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test measure fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,15 +11,19 @@ run: ## Start everything on this machine: scheduler, coordinator, workers, SQLit
 test: ## Run all tests, beside a throw-away PostgreSQL or $DISTRACK_TEST_POSTGRES_URL
 	@scripts/test.sh
 
+measure: ## Print the figures of docs/performance.md, as this machine gives them
+	cargo build --workspace --release --locked --bins
+	@"$${CARGO_TARGET_DIR:-target}/release/measure" "$${CARGO_TARGET_DIR:-target}/release/distrack"
+
 fmt: ## Format the code
 	cargo fmt --all
 
 lint: ## Check the format and run clippy; a warning is an error
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --release -- -D warnings
+	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 
-doc: ## Build the documentation; a warning is an error
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release
+doc: ## Build the documentation, of private items too; a warning is an error
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --release --locked
 
 deny: ## Check licences, sources, bans and advisories of the dependencies
 	@scripts/deny.sh
@@ -30,7 +34,7 @@ queries: ## Write the offline query caches after a change of queries or migratio
 queries-check: ## Check that the offline query caches are up to date
 	@scripts/queries.sh --check
 
-migrations: ## Check that released migrations are unchanged
+migrations: ## Check that landed migrations are unchanged
 	@scripts/migrations.sh
 
 ci: ## Do all that CI does

@@ -3,24 +3,53 @@
 # Does nothing if DISTRACK_TEST_POSTGRES_URL names a server.
 set -euo pipefail
 shopt -s nullglob
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 [[ -z ${DISTRACK_TEST_POSTGRES_URL:-} ]] || exit 0
 
-# Where crates/testkit/src/postgres/programs.rs looks, too.
-if command -v initdb >/dev/null && command -v pg_ctl >/dev/null; then exit 0; fi
-for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb \
-    /usr/local/opt/postgresql@*/bin/initdb /opt/homebrew/bin/initdb /usr/local/pgsql/bin/initdb; do
-    [[ -x $initdb ]] && exit 0
-done
+# Looks as crates/testkit/src/postgres/programs.rs does.
+oldest=15
+found() {
+    local folder version
+    for folder in ${PATH//:/ } $(<crates/testkit/src/postgres/places.txt); do
+        [[ -f $folder/initdb && -f $folder/pg_ctl && -f $folder/postgres ]] || continue
+        version=$("$folder/postgres" -V 2>/dev/null) || continue
+        [[ $version =~ \(PostgreSQL\)\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= oldest)) && return 0
+    done
+    return 1
+}
+if found; then exit 0; fi
 
 as_root=()
 ((EUID == 0)) || as_root=(sudo --non-interactive)
 if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
-    echo "no PostgreSQL 15 or newer found: install it (Debian, Ubuntu: apt-get install postgresql;" \
+    echo "no PostgreSQL $oldest or newer found: install it (Debian, Ubuntu: apt-get install postgresql;" \
         "Fedora: dnf install postgresql-server; macOS: brew install postgresql@17)" \
         "or set DISTRACK_TEST_POSTGRES_URL to a server" >&2
     exit 1
 fi
+
+# One at a time on this machine. The lock is on a file that every account can open, and nobody else locks.
+exec 9<"$(command -v apt-get)"
+flock 9
+if found; then exit 0; fi
+
 echo "installing PostgreSQL"
-"${as_root[@]}" apt-get update -qq
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql >/dev/null
+# The programs are wanted, not a server that runs for ever: the package starts none when it is told so beforehand.
+conf=/etc/postgresql-common/createcluster.conf
+if [[ ! -e $conf ]]; then
+    "${as_root[@]}" mkdir -p "${conf%/*}"
+    echo "create_main_cluster = false" | "${as_root[@]}" tee "$conf" >/dev/null
+fi
+apt() {
+    # No lock of ours is left to what the packages start, and no file is asked about.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+        apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >/dev/null 9<&-
+}
+apt update
+apt install --no-install-recommends postgresql
+if ! found; then
+    echo "the PostgreSQL that this system's packages bring is older than $oldest:" \
+        "install a newer one, or set DISTRACK_TEST_POSTGRES_URL to a server" >&2
+    exit 1
+fi

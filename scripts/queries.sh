@@ -41,15 +41,27 @@ if ((${#check[@]})) && ! cargo check --quiet "$@" "${stores[@]/#/--package=distr
 fi
 
 fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
+# Gives a store's lib.rs its time back, or whatever is built next would build the store again, and all above it.
+# Unless somebody has edited it meanwhile.
+restore() {
+    local store file
+    for store in "${stores[@]}"; do
+        file=crates/store-$store/src/lib.rs
+        [[ ! -e $fresh/$store.touched || $file -nt $fresh/$store.touched ]] || touch -r "$fresh/$store.before" "$file"
+    done
+}
+trap 'restore; rm -rf "$fresh"' EXIT
 failed=0
 for store in "${stores[@]}"; do
     crate=crates/store-$store
     cache=$crate/.sqlx
     mkdir "$fresh/$store"
+    touch -r "$crate/src/lib.rs" "$fresh/$store.before"
     touch "$crate/src/lib.rs" # cargo does not know that the macros read a database: make it expand them again
+    touch -r "$crate/src/lib.rs" "$fresh/$store.touched"
     env "DISTRACK_${store^^}_URL=${urls[$store]}" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$fresh/$store" \
         cargo check --quiet "$@" --package "distrack-store-$store" --lib
+    restore
 
     count=$(find "$fresh/$store" -name 'query-*.json' | wc -l)
     if ((!${#check[@]})); then

@@ -1,12 +1,15 @@
-//! What the tests of distrack stand on: a throw-away PostgreSQL, fresh databases, real processes of the
-//! released binary, and conditions with a time limit.
+//! What the tests of distrack stand on: a throw-away PostgreSQL, fresh databases, whole systems of real
+//! processes or within the test's own, and conditions with a time limit.
 //!
-//! Never part of the product, and it depends on no other crate of the workspace: it sees distrack from the
-//! outside, as its users do. Nothing here is a mock.
+//! Never part of the product. It sees distrack from the outside, as its users do, and depends on no other crate
+//! of the workspace, but for the feature `cluster`: that one puts the three services together in process, over
+//! the store that a test brings. Nothing here is a mock.
 //!
-//! Start reading at [`Fleet`] and [`Up`] for whole systems, at [`TestDatabase`] for everything else.
+//! Start reading at [`Fleet`], [`Up`] and `Cluster` for whole systems, at [`TestDatabase`] for everything else.
 
 mod api;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod database;
 mod environment;
 mod eventually;
@@ -16,9 +19,12 @@ mod port;
 mod postgres;
 mod process;
 mod process_tree;
+mod proxy;
 mod wrap;
 
 pub use api::{Answer, Api};
+#[cfg(feature = "cluster")]
+pub use cluster::Cluster;
 pub use database::TestDatabase;
 pub use environment::test_postgres_url;
 pub use eventually::{Look, eventually};
@@ -27,6 +33,7 @@ pub use migrate::migrate;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresSettings};
 pub use process::{Launch, Process};
+pub use proxy::Proxy;
 pub use wrap::run_to_the_end;
 
 pub use reqwest;

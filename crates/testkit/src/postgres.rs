@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::environment;
 use crate::port::free_port;
 use crate::process_tree::descendants;
 use account::Account;
@@ -25,7 +26,9 @@ use account::Account;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Stops the server and removes its folder once standard input ends. `$0` is `pg_ctl`, `$1` the folder.
-const GUARD: &str = r#"read -r _; "$0" -D "$1/data" -m immediate -w stop; rm -rf "$1""#;
+///
+/// It ignores what ends all of a test run's processes at once: it would leave the folder behind.
+const GUARD: &str = r#"trap '' TERM INT HUP; read -r _; "$0" -D "$1/data" -m immediate -w stop; rm -rf "$1""#;
 
 /// How a throw-away server differs from PostgreSQL's defaults.
 #[derive(Clone, Debug)]
@@ -77,6 +80,17 @@ impl Postgres {
         server.initialise(settings)?;
         server.start_again()?;
         Ok(server)
+    }
+
+    /// Returns whether a test of the throw-away server itself must be left out, and says so: where a server is
+    /// named because no PostgreSQL is installed, everything else is tested all the same.
+    pub fn is_left_out() -> bool {
+        let Some(reason) = left_out_because(environment::test_postgres_url(), programs::find()) else {
+            return false;
+        };
+        // Not eprintln!, which the test runner keeps to itself when the test passes.
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: the throw-away PostgreSQL: {reason}");
+        true
     }
 
     /// Returns the URL of a database on this server.
@@ -214,6 +228,11 @@ impl Drop for Postgres {
             let _ = child.wait();
         }
     }
+}
+
+/// Without a server that is named, the lack of programs is a failure.
+fn left_out_because(named: Option<String>, programs: Result<PathBuf>) -> Option<String> {
+    named.and(programs.err()).map(|error| format!("{error:#}"))
 }
 
 fn start_guard(programs: &Path, account: Account, folder: &Path) -> Result<Child> {

@@ -1,6 +1,6 @@
 //! A real process of the released binary, which a test may kill, stop and start again as it likes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +29,26 @@ pub struct Launch {
     pub folder: PathBuf,
     /// The file to which both of its streams are appended.
     pub log_file: PathBuf,
+}
+
+impl Launch {
+    /// Describes a process that runs in `folder`, with nothing in its environment and its log beside what it does.
+    pub fn new(
+        name: &str,
+        program: impl Into<PathBuf>,
+        arguments: &[impl AsRef<OsStr>],
+        folder: impl Into<PathBuf>,
+    ) -> Self {
+        let folder = folder.into();
+        Self {
+            name: name.to_owned(),
+            program: program.into(),
+            arguments: arguments.iter().map(|argument| argument.as_ref().to_owned()).collect(),
+            variables: Vec::new(),
+            log_file: folder.join(format!("{name}.log")),
+            folder,
+        }
+    }
 }
 
 /// A process that was started from a [`Launch`]; killed with everything below it on drop.

@@ -4,15 +4,9 @@ use crate::process_tree::descendants;
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn shell(folder: &tempfile::TempDir, script: &str) -> Process {
-    Process::start(Launch {
-        name: "shell".into(),
-        program: "/bin/sh".into(),
-        arguments: vec!["-c".into(), script.into()],
-        variables: vec![("WORD".into(), "hello".into())],
-        folder: folder.path().into(),
-        log_file: folder.path().join("log"),
-    })
-    .unwrap()
+    let mut launch = Launch::new("shell", "/bin/sh", &["-c", script], folder.path());
+    launch.variables.push(("WORD".into(), "hello".into()));
+    Process::start(launch).unwrap()
 }
 
 fn state(pid: Pid) -> Option<char> {

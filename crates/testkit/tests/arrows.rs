@@ -12,7 +12,7 @@ use serde_json::Value;
 const ARROWS: [(&str, &[&str]); 11] = [
     ("distrack-core", &[]),
     ("distrack-telemetry", &[]),
-    ("distrack-testkit", &[]),
+    ("distrack-testkit", &IN_PROCESS),
     ("distrack-proto", &["distrack-core"]),
     ("distrack-store", &["distrack-core"]),
     ("distrack-store-postgres", &["distrack-core", "distrack-store"]),
@@ -36,6 +36,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ),
 ];
 
+/// What the testkit's feature `cluster` puts together: the services and the trait, never a store.
+const IN_PROCESS: [&str; 5] =
+    ["distrack-telemetry", "distrack-store", "distrack-scheduler", "distrack-coordinator", "distrack-worker"];
+
 /// Tests may besides depend on these: real stores, never another service.
 const FOR_TESTS: [&str; 5] = [
     "distrack-testkit",
@@ -49,10 +53,11 @@ const FOR_TESTS: [&str; 5] = [
 const DRIVERS: [&str; 5] = ["sqlx", "sqlx-core", "sqlx-postgres", "sqlx-sqlite", "libsqlite3-sys"];
 const MAY_SEE_A_DRIVER: [&str; 3] = ["distrack-store-postgres", "distrack-store-sqlite", "distrack-testkit"];
 
-/// What a crate depends on: for itself and its build script, and for its tests.
+/// What a crate depends on: for itself and its build script, for its tests, and only if a feature asks for it.
 struct Dependencies {
     built: BTreeSet<String>,
     tested: BTreeSet<String>,
+    optional: BTreeSet<String>,
 }
 
 fn workspace() -> BTreeMap<String, Dependencies> {
@@ -69,8 +74,9 @@ fn workspace() -> BTreeMap<String, Dependencies> {
 fn dependencies(package: &Value) -> Dependencies {
     let all = package["dependencies"].as_array().expect("a package lists its dependencies");
     let (tested, built) = all.iter().partition::<Vec<&Value>, _>(|one| one["kind"] == "dev");
+    let optional = all.iter().filter(|one| one["optional"] == true).collect();
     let names = |list: Vec<&Value>| list.into_iter().map(|one| text(&one["name"])).collect();
-    Dependencies { built: names(built), tested: names(tested) }
+    Dependencies { built: names(built), tested: names(tested), optional: names(optional) }
 }
 
 fn text(value: &Value) -> String {
@@ -120,4 +126,12 @@ fn the_testkit_is_part_of_no_product() {
             "{name} needs distrack-testkit to be built"
         );
     }
+}
+
+#[test]
+fn without_a_feature_the_testkit_sees_distrack_from_outside_only() {
+    let workspace = workspace();
+    let testkit = &workspace["distrack-testkit"];
+    let always: BTreeSet<String> = testkit.built.difference(&testkit.optional).cloned().collect();
+    assert_eq!(ours(&always, &workspace), BTreeSet::new());
 }

@@ -1,4 +1,5 @@
-//! The rules of the house that no lint knows: how long a file may be, and that both stores have the same ones.
+//! The rules of the house that no lint knows: how long a file may be, what things are called, and that both stores
+//! have the same files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -74,4 +75,20 @@ fn every_query_opens_with_its_name() {
 #[test]
 fn both_databases_have_the_same_migrations() {
     assert_eq!(names_in("migrations/postgres"), names_in("migrations/sqlite"));
+}
+
+#[test]
+fn every_package_is_named_after_its_folder() {
+    let folders: Vec<_> = std::fs::read_dir(root().join("crates")).unwrap().flatten().collect();
+    assert!(folders.len() > 8, "the packages were not found");
+    for folder in folders {
+        let folder_name = folder.file_name().into_string().unwrap();
+        let expected = match folder_name.as_str() {
+            "distrack" => "distrack".to_owned(),
+            name => format!("distrack-{name}"),
+        };
+        let manifest = std::fs::read_to_string(folder.path().join("Cargo.toml")).unwrap();
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = "));
+        assert_eq!(name, Some(format!("{expected:?}").as_str()), "crates/{folder_name}");
+    }
 }

@@ -34,14 +34,7 @@ impl Up {
         arguments
             .extend(["--coordinator_port=:0", "--worker_port=:0", "--metrics_port=:0"].map(str::to_owned));
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
-        let launch = Launch {
-            name: "up".to_owned(),
-            program: program.as_ref().to_owned(),
-            arguments: arguments.into_iter().map(Into::into).collect(),
-            variables: Vec::new(),
-            log_file: root.join("up.log"),
-            folder: root,
-        };
+        let launch = Launch::new("up", program.as_ref(), &arguments, root);
         let up = Self { member: Member::start(launch, port, port)?, folder: Some(folder) };
         up.member.wait_ready().await;
         Ok(up)
