@@ -64,7 +64,9 @@ impl Shared {
     ) -> Result<T, Problem> {
         match tokio::time::timeout(self.settings.store_timeout, step).await {
             Ok(answer) => answer.map_err(|error| Problem::from(&error)),
-            Err(_) => Err(Problem::unavailable("the database did not answer in time")),
+            Err(_) => {
+                Err(Problem::unavailable("the database did not answer in time").because("no answer in time"))
+            }
         }
     }
 

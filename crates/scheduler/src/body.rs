@@ -17,8 +17,6 @@ use crate::problem::{Code, Problem};
 pub(crate) const MAX_BODY: usize = 1 << 20;
 /// The largest body of a batch.
 pub(crate) const MAX_BATCH_BODY: usize = 8 << 20;
-/// The longest complaint of the parser that is passed on, in characters: it quotes what was sent.
-const MAX_MESSAGE: usize = 300;
 
 /// A body of at most `LIMIT` bytes, read as `T`.
 pub(crate) struct JsonBody<T, const LIMIT: usize>(pub(crate) T);
@@ -125,14 +123,7 @@ fn at_fault(path: &str, message: &str) -> Problem {
         None if holder.is_empty() => "body".to_owned(),
         None => holder.to_owned(),
     };
-    Problem::field(short(&field), short(message))
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    Problem::field(field, message)
 }
 
 #[cfg(test)]

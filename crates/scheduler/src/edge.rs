@@ -10,13 +10,15 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use distrack_core::TraceContext;
+use distrack_core::{TraceContext, TraceId};
+use tracing::{debug, error, warn};
 
 use crate::app::App;
 use crate::problem::{Code, Problem, ProblemDocument};
+use crate::unread;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -34,25 +36,27 @@ impl<S: Sync> FromRequestParts<S> for RequestTrace {
 }
 
 /// Surrounds a request.
-pub(crate) async fn surround(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let trace = trace_of(request.headers());
     let trace_id = trace.trace_id;
     let (uri, method) = (request.uri().clone(), request.method().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
-    let mut response = match app.hosts.check(&uri, request.headers()) {
+    let (mut request, rest) = unread::keep(request);
+    let mut response = match app.hosts.check(&method, &uri, request.headers()) {
         Err(problem) => problem.into_response(),
         Ok(()) => {
             request.extensions_mut().insert(RequestTrace(trace));
             next.run(request).await
         }
     };
+    rest.discard().await;
     let refused = problem_of(&mut response);
     if let Some(problem) = &refused {
         let document = ProblemDocument::new(problem, response.status(), trace_id.to_string(), uri.path());
         write_out(&mut response, problem, &document);
-        tracing::debug!(%method, path = uri.path(), code = problem.code.as_str(), %trace_id, "refused");
+        say(problem, &method, uri.path(), trace_id);
     }
     if let Some(id) = request_id {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -66,12 +70,21 @@ pub(crate) async fn surround(State(app): State<App>, mut request: Request, next:
     response
 }
 
+/// Says once what was refused or failed, so that it is found by the trace id that the client was shown.
+fn say(problem: &Problem, method: &Method, path: &str, trace_id: TraceId) {
+    let (code, cause) = (problem.code.as_str(), problem.cause.as_deref());
+    match problem.code.status() {
+        StatusCode::SERVICE_UNAVAILABLE => warn!(%method, path, code, %trace_id, cause, "request refused"),
+        status if status.is_server_error() => error!(%method, path, code, %trace_id, cause, "request failed"),
+        _ => debug!(%method, path, code, %trace_id, "request refused"),
+    }
+}
+
 /// A panic in a handler, as an answer.
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    tracing::error!(panic = said, "a handler panicked");
-    Problem::new(Code::Internal, "the scheduler's log says more").into_response()
+    Problem::internal(format_args!("a handler panicked: {said}")).into_response()
 }
 
 /// A malformed or doubled `traceparent` is no context (W3C Trace Context §3.2.1).
@@ -99,7 +112,7 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
         StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(Code::MethodNotAllowed, "the Allow header names the methods")
         }
-        status if status.is_server_error() => Problem::new(Code::Internal, "no more is known"),
+        status if status.is_server_error() => Problem::internal(status),
         _ => Problem::new(Code::MalformedRequest, "the request could not be understood"),
     })
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::problem::{Code, Problem};
 
@@ -27,7 +27,7 @@ impl Hosts {
     }
 
     /// Refuses a request whose host or origin is foreign.
-    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let host = only(headers.get_all(HOST).iter())
             .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
             .ok_or_else(|| foreign_host("the request must name exactly one host"))?;
@@ -41,7 +41,8 @@ impl Hosts {
             return Err(Problem::new(Code::ForeignOrigin, "the Origin is not the host that was asked"));
         }
         let mut sites = headers.get_all("sec-fetch-site").iter();
-        if sites.any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site")) {
+        let foreign = sites.any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
+        if foreign && !follows_a_link(method, headers) {
             return Err(Problem::new(Code::ForeignOrigin, "the browser says that another site asks"));
         }
         Ok(())
@@ -52,6 +53,12 @@ impl Hosts {
         let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
         !authority.as_str().contains('@') && (self.any || is_address || self.names.contains(&host))
     }
+}
+
+/// Whether a person followed a link to here: a page of its own, that the other site cannot read.
+fn follows_a_link(method: &Method, headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| only(headers.get_all(name).iter()).is_some_and(|one| one == value);
+    method == Method::GET && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
 fn foreign_host(detail: &'static str) -> Problem {

@@ -4,6 +4,7 @@
 //! An idle intake commits at once; a busy one fills its groups by itself, without a timer. What nobody waits
 //! for any more when its turn comes is not stored.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,13 @@ use crate::problem::{Code, Problem};
 use crate::request::MAX_BATCH;
 use crate::settings::Settings;
 
+/// What the log says of a commit that has no answer.
+const LATE: &str = "the database did not answer in time";
 /// The most rows of one commit, batches aside.
 const GROUP: usize = 256;
+
+/// Batches that may be read and stored at once: their bodies and their tasks lie in memory.
+const BATCHES: usize = 16;
 
 /// A task that was sent in, and what became of it.
 pub(crate) type Stored = (NewTask, Submitted);
@@ -30,8 +36,14 @@ pub(crate) type Stored = (NewTask, Submitted);
 pub(crate) struct Intake {
     sender: mpsc::UnboundedSender<Waiting>,
     singles: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     batches: Arc<Semaphore>,
     committer: Committer,
+}
+
+/// Leave to send a batch in; given back when dropped.
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Waiting {
@@ -59,6 +71,7 @@ impl Intake {
         let intake = Self {
             sender,
             singles: Arc::new(Semaphore::new(settings.intake_limit)),
+            turns: Arc::new(Semaphore::new(BATCHES)),
             batches: Arc::new(Semaphore::new(settings.intake_limit.max(MAX_BATCH))),
             committer: committer.clone(),
         };
@@ -74,21 +87,31 @@ impl Intake {
         // A row may have to wait for the group before its own.
         match tokio::time::timeout(self.committer.limit * 2, answered).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(broken())),
-            Err(_) => Err(unknown()),
+            Err(_) => Err(unknown(LATE)),
         }
     }
 
+    /// Leave to read a batch and send it in, unless too many have it.
+    pub(crate) fn turn(&self) -> Result<Turn, Problem> {
+        let permit = Arc::clone(&self.turns).try_acquire_owned().map_err(|_| full())?;
+        Ok(Turn { _permit: permit })
+    }
+
     /// Stores at most [`MAX_BATCH`] tasks in a commit of their own, all or none; returns after it.
-    pub(crate) async fn submit_all(&self, batch: Vec<Submission>) -> Result<Vec<Stored>, Problem> {
+    pub(crate) async fn submit_all(
+        &self,
+        batch: Vec<Submission>,
+        turn: Turn,
+    ) -> Result<Vec<Stored>, Problem> {
         let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let turn = Arc::clone(&self.batches).acquire_many_owned(rows);
-        let permit = tokio::time::timeout(self.committer.limit, turn).await;
+        let places = Arc::clone(&self.batches).acquire_many_owned(rows);
+        let permit = tokio::time::timeout(self.committer.limit, places).await;
         let place = self.place(permit.map_err(|_| full())?.map_err(|_| broken())?);
         let committer = self.committer.clone();
-        // In a task of its own: the place is held until the commit, whether or not the client stays.
+        // In a task of its own: place and turn are held until the commit, whether or not the client stays.
         let commit = tokio::spawn(async move {
             let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone).await;
-            drop(place);
+            drop((place, turn));
             stored.map(|stored| batch.into_iter().map(|one| one.task).zip(stored).collect())
         });
         commit.await.map_err(|_| broken())?.map_err(|failure| failure.said())
@@ -110,7 +133,7 @@ impl Drop for Place {
 
 /// Why a commit has no answer.
 enum Failure {
-    /// The store says so; nothing was changed.
+    /// The store says so.
     Store(StoreError),
     /// The store did not answer in time, so nobody knows.
     Unknown,
@@ -119,8 +142,10 @@ enum Failure {
 impl Failure {
     fn said(&self) -> Problem {
         match self {
+            // Also a connection that broke after COMMIT was sent, which looks like any other.
+            Self::Store(StoreError::Unavailable(reason)) => unknown(reason),
             Self::Store(error) => Problem::from(error),
-            Self::Unknown => unknown(),
+            Self::Unknown => unknown(LATE),
         }
     }
 }
@@ -190,12 +215,11 @@ fn full() -> Problem {
 }
 
 fn broken() -> Problem {
-    Problem::new(Code::Internal, "the scheduler's log says more")
+    Problem::internal("the commit broke off")
 }
 
-fn unknown() -> Problem {
-    Problem::unavailable(
-        "the database did not answer in time, so whether the task was stored is unknown; \
-         with an Idempotency-Key the request can be repeated safely",
-    )
+fn unknown(reason: impl Display) -> Problem {
+    let detail = "the database went away or was too slow, so whether this was stored is unknown; \
+                  with an Idempotency-Key the request can be repeated safely";
+    Problem::new(Code::CommitUnknown, detail).because(reason)
 }

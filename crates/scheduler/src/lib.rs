@@ -25,6 +25,7 @@ mod routes;
 mod server;
 mod settings;
 mod stamp;
+mod unread;
 mod wait;
 mod waiters;
 

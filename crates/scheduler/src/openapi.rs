@@ -1,13 +1,21 @@
 //! The OpenAPI 3.1 document, made from the routes and the types that they use.
 
+mod examples;
+mod headers;
+mod refusals;
+
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{ProblemDocument, ProblemField};
 use crate::routes::{batch, change, fleet, list, output, read, submit};
+use examples::Examples;
+use headers::{Headers, Parameters};
+use refusals::Refusals;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +35,7 @@ use crate::routes::{batch, change, fleet, list, output, read, submit};
         livez, readyz, metrics, openapi_json, docs,
     ),
     components(schemas(ProblemDocument<'_>, ProblemField<'_>)),
-    modifiers(&Problems),
+    modifiers(&Refusals, &Headers, &Parameters, &Examples, &Problems),
 )]
 struct Api;
 
@@ -43,7 +51,21 @@ pub(crate) fn answer(document: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json")], document).into_response()
 }
 
-/// Gives each operation the answer that any of them may have: a problem.
+/// Each operation with its path.
+fn operations(api: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = (String, &mut Operation)> {
+    api.paths.paths.iter_mut().flat_map(|(path, item)| {
+        let operations = [&mut item.get, &mut item.post].into_iter().flatten();
+        operations.map(move |operation| (path.clone(), operation))
+    })
+}
+
+/// Whether an operation takes this header.
+fn asks_by(operation: &Operation, header: &str) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == header))
+}
+
+/// Gives each operation the answer of what it does not name: a problem.
 struct Problems;
 
 impl Modify for Problems {
@@ -55,11 +77,9 @@ impl Modify for Problems {
             .build();
         let components = api.components.get_or_insert_default();
         components.responses.insert("Problem".to_owned(), RefOr::T(answer));
-        for item in api.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-                let reference = RefOr::Ref(Ref::from_response_name("Problem"));
-                operation.responses.responses.insert("default".to_owned(), reference);
-            }
+        for (_, operation) in operations(api) {
+            let reference = RefOr::Ref(Ref::from_response_name("Problem"));
+            operation.responses.responses.insert("default".to_owned(), reference);
         }
     }
 }

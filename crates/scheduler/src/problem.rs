@@ -4,6 +4,8 @@
 //! and the path. Nothing of the database's own words reaches a client.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,8 +14,14 @@ use distrack_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::resource::schema;
+
 /// The most fields that one answer names.
 const MAX_ERRORS: usize = 32;
+/// The longest name of a field that is repeated, in characters: a client may have made it up.
+const MAX_FIELD: usize = 128;
+/// The longest message about a field, in characters: it may quote what was sent.
+const MAX_MESSAGE: usize = 300;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
@@ -86,6 +94,8 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in the scheduler";
     /// The database is away, or too slow.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
+    /// The database went away, or was too slow, while a submission was being stored.
+    CommitUnknown = "commit_unknown", SERVICE_UNAVAILABLE, "It is unknown whether the submission was stored";
     /// Too many submissions wait already.
     IntakeFull = "intake_full", SERVICE_UNAVAILABLE, "Too many submissions are waiting";
 }
@@ -96,16 +106,33 @@ pub(crate) struct Problem {
     pub(crate) code: Code,
     pub(crate) detail: Cow<'static, str>,
     pub(crate) errors: Vec<FieldError>,
+    /// What the log says of it, and no client sees.
+    pub(crate) cause: Option<Arc<str>>,
 }
 
 impl Problem {
     /// A refusal with what is particular about this one.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), cause: None }
+    }
+
+    /// A failure of ours; `cause` is for the log alone.
+    pub(crate) fn internal(cause: impl Display) -> Self {
+        let detail = "the scheduler's log says more, by the trace id";
+        Self::new(Code::Internal, detail).because(cause)
+    }
+
+    /// The same, and what the log is to say of it.
+    pub(crate) fn because(self, cause: impl Display) -> Self {
+        Self { cause: Some(cause.to_string().into()), ..self }
     }
 
     /// Fields at fault, each by name.
     pub(crate) fn invalid(mut errors: Vec<FieldError>) -> Self {
+        for error in &mut errors {
+            shorten(&mut error.field, MAX_FIELD);
+            shorten(&mut error.message, MAX_MESSAGE);
+        }
         let detail = match errors.as_slice() {
             [one] => format!("{}: {}", one.field, one.message),
             many => format!("{} fields are not what they must be", many.len()),
@@ -136,16 +163,17 @@ impl Problem {
 impl From<&StoreError> for Problem {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "request refused");
-                Self::unavailable("try again later")
-            }
+            StoreError::Unavailable(_) => Self::unavailable("try again later").because(error),
             StoreError::Conflict(what) => Self::new(Code::Conflict, what.clone()),
-            StoreError::Corrupt(_) | StoreError::Refused(_) => {
-                tracing::error!(%error, "request failed");
-                Self::new(Code::Internal, "the scheduler's log says more, by the trace id")
-            }
+            StoreError::Corrupt(_) | StoreError::Refused(_) => Self::internal(error),
         }
+    }
+}
+
+fn shorten(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 
@@ -172,7 +200,7 @@ pub(crate) struct ProblemDocument<'a> {
     /// What is particular about this one.
     pub(crate) detail: &'a str,
     /// The kind of problem, stable, in `snake_case`.
-    #[schema(example = "invalid_field")]
+    #[schema(schema_with = schema::code)]
     pub(crate) code: &'a str,
     /// Every field at fault, at most 32 of them.
     pub(crate) errors: Vec<ProblemField<'a>>,

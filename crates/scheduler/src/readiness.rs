@@ -21,14 +21,17 @@ pub(crate) async fn watch(
             found = tokio::time::timeout(limit, store.schema()) => found,
             () = shutdown.cancelled() => break,
         };
-        let state = match found {
-            Ok(schema) => judge(schema),
-            Err(_) => Err("the database did not answer in time".to_owned()),
+        let found = match found {
+            Ok(found) => found,
+            Err(_) => Err(StoreError::unavailable("no answer in time")),
         };
+        // The database's own words are for the log alone: whoever can ask may read the reason.
+        let error = found.as_ref().err().map(tracing::field::display);
+        let state = judge(&found);
         if state != readiness.get() {
             match &state {
                 Ok(()) => tracing::info!("scheduler is ready"),
-                Err(reason) => tracing::warn!(reason, "scheduler is not ready"),
+                Err(reason) => tracing::warn!(reason, error, "scheduler is not ready"),
             }
             readiness.set(state);
         }
@@ -40,12 +43,13 @@ pub(crate) async fn watch(
     readiness.set(Err("the scheduler is shutting down".to_owned()));
 }
 
-fn judge(schema: Result<Schema, StoreError>) -> Result<(), String> {
-    match schema {
+fn judge(found: &Result<Schema, StoreError>) -> Result<(), String> {
+    match found {
         Ok(Schema::Current) => Ok(()),
         Ok(Schema::Older { found, needed }) => {
             Err(format!("schema is at migration {found}, this build needs {needed}: run `distrack migrate`"))
         }
-        Err(error) => Err(error.to_string()),
+        Err(StoreError::Unavailable(_)) => Err("the database is unavailable".to_owned()),
+        Err(_) => Err("the database's schema cannot be read".to_owned()),
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::duration::Span;
-use crate::object::Object;
+use crate::object::{self, Object};
 use crate::resource::schema;
 use crate::stamp::Stamp;
 
@@ -46,7 +46,7 @@ pub(crate) struct TaskRequest {
     #[schema(minimum = -100, maximum = 100, default = 0)]
     priority: Option<i32>,
     /// Variables added to the clean environment: at most 128, 64 KiB in all. Values are never shown again.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "object::of_text")]
     env: BTreeMap<String, String>,
     /// The directory to run in, an absolute path on the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,21 +64,21 @@ pub(crate) struct TaskRequest {
     backoff: Option<Object<BackoffRequest>>,
     /// What becomes of the task when its worker is lost: `retry` runs it at least once, `fail` at most once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schema::on_lost)]
+    #[schema(schema_with = schema::asked_on_lost)]
     on_lost: Option<OnLost>,
     /// What becomes of a command that prints more than the worker keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schema::on_output_limit)]
+    #[schema(schema_with = schema::asked_on_output_limit)]
     on_output_limit: Option<OnOutputLimit>,
     /// What runs it; `noop` completes at once and measures the engine alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schema::executor)]
+    #[schema(schema_with = schema::asked_executor)]
     executor: Option<Executor>,
     /// Marks to list by: at most 32, of 63 and 256 characters.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "object::of_text")]
     labels: BTreeMap<String, String>,
     /// Labels that the worker must have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "object::of_text")]
     requires: BTreeMap<String, String>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct TaskRequest {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackoffRequest {
-    /// The bound of the first wait; 1 second unless given.
+    /// The bound of the first wait; 1 second unless given, or `max` if that is less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     initial: Option<Span>,
     /// The bound of every wait; 5 minutes unless given.

@@ -1,7 +1,8 @@
 //! Accepts connections and gives each client only so much time: a head, or an idle connection, may take as
-//! long as a request may.
+//! long as a request may. Only so many are open at once; one more waits to be accepted.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
@@ -25,7 +27,13 @@ pub(crate) async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(settings.request_timeout);
     let connections = GracefulShutdown::new();
     let cut = CancellationToken::new();
+    let places = Arc::new(Semaphore::new(settings.connections));
     loop {
+        // Before the accept: who waits does so in the kernel's queue, where it costs next to nothing.
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = shutdown.cancelled() => break,
+        };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -42,6 +50,7 @@ pub(crate) async fn serve(
             if let Some(Err(error)) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
+            drop(place);
         });
     }
     drop((listener, router));

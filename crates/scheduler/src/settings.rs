@@ -11,6 +11,8 @@ pub struct Settings {
     /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
     /// as batches.
     pub intake_limit: usize,
+    /// Connections that may be open at once; one more waits until another is closed.
+    pub connections: usize,
     /// How long a client may take to send a request's head, and then its body.
     pub request_timeout: Duration,
     /// How long one step of the store may take before the request is answered with 503.
@@ -24,6 +26,7 @@ impl Default for Settings {
         Self {
             allowed_hosts: Vec::new(),
             intake_limit: 10_000,
+            connections: 4096,
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(30),

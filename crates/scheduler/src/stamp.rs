@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -26,8 +26,12 @@ impl std::str::FromStr for Stamp {
 
     /// Years of four digits only, which is what RFC 3339 has and what a database can keep.
     fn from_str(text: &str) -> Result<Self, String> {
-        let at = DateTime::parse_from_rfc3339(text).map_err(|_| format!("must be {FORM}"))?;
-        Ok(Self(at.to_utc()))
+        let at = DateTime::parse_from_rfc3339(text).map_err(|_| format!("must be {FORM}"))?.to_utc();
+        // An offset can lead out of the years that it is written with.
+        if !(0..=9999).contains(&at.year()) {
+            return Err("must be in a year from 0000 to 9999, in UTC too".to_owned());
+        }
+        Ok(Self(at))
     }
 }
 

@@ -76,7 +76,7 @@ fn render(document: &Value) -> String {
          <main><h1>{title} <small>{version}</small></h1>{about}\
          <p>For machines: <a href=\"/openapi.json\">/openapi.json</a>. \
          For a first try, paste this:</p>\
-         <pre>curl -s http://{EXAMPLE_HOST}/schedule?wait=10s -H 'content-type: application/json' \
+         <pre>curl -s 'http://{EXAMPLE_HOST}/schedule?wait=10s' -H 'content-type: application/json' \
          -d '{{\"command\":\"echo hello\"}}'</pre>\
          {body}<h2 id=\"types\">Types</h2>{schemas}{problems}</main></body></html>\n"
     )

@@ -37,7 +37,7 @@ pub(crate) struct AttemptResource {
     exit_code: Option<i32>,
     /// The signal that ended the command.
     signal: Option<i32>,
-    #[schema(schema_with = schema::cause)]
+    #[schema(schema_with = schema::attempt_cause)]
     cause: Option<Cause>,
     /// What went wrong, for a person.
     error: Option<String>,

@@ -4,7 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use distrack_core::{Output, StreamOutput, TaskId};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::resource::schema;
 
 /// What an attempt printed.
 #[derive(Serialize, ToSchema)]
@@ -32,12 +36,25 @@ pub(crate) struct StreamResource {
     /// Bytes between head and tail that are not kept here.
     omitted: u64,
     /// How head and tail are written: `utf-8` as they are, or `base64`.
+    #[schema(schema_with = schema::encoding)]
     encoding: &'static str,
     /// The beginning.
     head: String,
     /// The end, beyond the head.
     tail: String,
 }
+
+/// A stream's bytes, for the API's description.
+pub(crate) struct RawBytes;
+
+impl PartialSchema for RawBytes {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for RawBytes {}
 
 impl OutputResource {
     /// The output of an attempt of `task`.

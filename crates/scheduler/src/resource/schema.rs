@@ -4,6 +4,8 @@ use distrack_core::{Cause, TaskState};
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
+use crate::problem::Code;
+
 fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
@@ -13,14 +15,32 @@ pub(crate) fn state() -> Object {
     one_of(TaskState::ALL.map(TaskState::as_str)).description(Some("Where the task stands.")).build()
 }
 
-/// Causes of a failure, or null.
-pub(crate) fn cause() -> Object {
-    let causes = Cause::ALL.into_iter().map(|cause| Value::from(cause.as_str()));
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .enum_values(Some(causes.chain([Value::Null])))
-        .description(Some("Why the last attempt did not succeed."))
+/// The one state that a cancel gives.
+pub(crate) fn cancelled() -> Object {
+    one_of([TaskState::Cancelled.as_str()])
+        .description(Some("Absent when a worker holds the task and will stop it."))
         .build()
+}
+
+/// Causes of a task's last failure, or null.
+pub(crate) fn cause() -> Object {
+    cause_of("Why the last attempt did not succeed.")
+}
+
+/// Causes of one attempt's failure, or null.
+pub(crate) fn attempt_cause() -> Object {
+    cause_of("Why the attempt did not succeed; null while it is held and when it did.")
+}
+
+fn cause_of(about: &str) -> Object {
+    or_null(one_of(Cause::ALL.map(Cause::as_str)).description(Some(about)).build())
+}
+
+/// The same, and null for not given.
+fn or_null(mut object: Object) -> Object {
+    object.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    object.enum_values.get_or_insert_default().push(Value::Null);
+    object
 }
 
 /// What a lost worker means.
@@ -52,4 +72,33 @@ pub(crate) fn executor() -> Object {
 /// How a worker's heartbeat stands.
 pub(crate) fn worker_state() -> Object {
     one_of(["alive", "late", "lost"]).description(Some("How its heartbeat stands.")).build()
+}
+
+/// The same as [`on_lost`] in a request.
+pub(crate) fn asked_on_lost() -> Object {
+    or_null(on_lost())
+}
+
+/// The same as [`on_output_limit`] in a request.
+pub(crate) fn asked_on_output_limit() -> Object {
+    or_null(on_output_limit())
+}
+
+/// The same as [`executor`] in a request.
+pub(crate) fn asked_executor() -> Object {
+    or_null(executor())
+}
+
+/// How a stream is written.
+pub(crate) fn encoding() -> Object {
+    let about = "How head and tail are written: `utf-8` as they are, or `base64`.";
+    one_of(["utf-8", "base64"]).description(Some(about)).build()
+}
+
+/// Codes of problems.
+pub(crate) fn code() -> Object {
+    one_of(Code::ALL.iter().map(|code| code.as_str()))
+        .description(Some("The kind of problem, stable, in `snake_case`."))
+        .examples(["invalid_field"])
+        .build()
 }

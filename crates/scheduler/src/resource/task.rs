@@ -116,8 +116,9 @@ pub(crate) struct BackoffResource {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Usage)]
 pub(crate) struct UsageResource {
-    /// The largest resident set of any one process, in bytes.
-    max_rss_bytes: u64,
+    /// The largest resident set of any one process, in bytes; null when it was too small to be told from the
+    /// worker's own, which the kernel counts in.
+    max_rss_bytes: Option<u64>,
     /// Processor time in user mode, in seconds.
     cpu_user_seconds: f64,
     /// Processor time in the kernel, in seconds.
@@ -154,7 +155,7 @@ pub(crate) fn path_of(id: TaskId) -> String {
 }
 
 impl Links {
-    fn of(id: TaskId) -> Self {
+    pub(super) fn of(id: TaskId) -> Self {
         let this = path_of(id);
         Self {
             status: format!("/status?task_id={id}"),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use distrack_core::{FieldError, NewTask, Task, TaskId};
@@ -13,7 +14,7 @@ use crate::app::App;
 use crate::body::{JsonBody, MAX_BATCH_BODY};
 use crate::edge::RequestTrace;
 use crate::idempotency;
-use crate::intake::Stored;
+use crate::intake::{Stored, Turn};
 use crate::object::Object;
 use crate::problem::{Code, Problem};
 use crate::query::Params;
@@ -28,10 +29,10 @@ const ENOUGH: usize = 32;
 ///
 /// The answer has the tasks in the order in which they were sent. If one is refused, none is stored.
 #[utoipa::path(
-    post, path = "/v1/tasks/batch", tag = "tasks", operation_id = "create_tasks", request_body = BatchRequest,
+    post, path = "/v1/tasks/batch", tag = "tasks", operation_id = "create_tasks",
+    request_body(content = BatchRequest, description = "At most 8 MiB"),
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, for the batch as a whole"),
-        ("traceparent" = Option<String>, Header, description = "The trace to join (W3C Trace Context)"),
     ),
     responses(
         (status = 201, description = "Every task is stored", body = TaskList),
@@ -43,6 +44,8 @@ pub(crate) async fn create(
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
+    // Before the body: batches that cannot be stored now must not pile up in memory.
+    turn: Turn,
     JsonBody(request): JsonBody<BatchRequest, MAX_BATCH_BODY>,
 ) -> Result<Response, Problem> {
     params.finish()?;
@@ -55,7 +58,7 @@ pub(crate) async fn create(
         let key = key.as_ref().map(|key| idempotency::of_item(key, index));
         Submission { task, key }
     });
-    let stored = app.intake.submit_all(submissions.collect()).await?;
+    let stored = app.intake.submit_all(submissions.collect(), turn).await?;
     let (tasks, replayed) = resolve(&app, stored).await?;
     let tasks = Json(TaskList { tasks: tasks.into_iter().map(TaskResource::from).collect() });
     if replayed {
@@ -63,6 +66,14 @@ pub(crate) async fn create(
         return Ok((StatusCode::OK, [(REPLAYED, "true")], tasks).into_response());
     }
     Ok((StatusCode::CREATED, tasks).into_response())
+}
+
+impl FromRequestParts<App> for Turn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Problem> {
+        app.intake.turn()
+    }
 }
 
 fn parse(requests: Vec<Object<TaskRequest>>, trace: &RequestTrace) -> Result<Vec<NewTask>, Problem> {

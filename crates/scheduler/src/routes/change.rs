@@ -14,19 +14,21 @@ use crate::edge::RequestTrace;
 use crate::idempotency;
 use crate::problem::{Code, Problem};
 use crate::query::{Params, PathTask};
+use crate::resource::cancelled::{CancelAnswered, CancelledTask};
 use crate::resource::task::TaskResource;
 use crate::routes::submit;
 
 /// Cancels a task.
 ///
 /// A task that waits is cancelled at once. One that a worker holds is stopped there, first with SIGTERM, and
-/// is cancelled when the worker says so; it may still complete if it was faster.
+/// is cancelled when the worker says so; it may still complete if it was faster. If the task cannot be read
+/// after the cancel, the answer has no more of it than `task_id`, `links`, and `state` if that is known.
 #[utoipa::path(
     post, path = "/v1/tasks/{id}/cancel", tag = "tasks", operation_id = "cancel_task",
     params(("id" = uuid::Uuid, Path, description = "The task's id")),
     responses(
-        (status = 200, description = "The task is cancelled", body = TaskResource),
-        (status = 202, description = "A worker holds the task and will stop it", body = TaskResource),
+        (status = 200, description = "The task is cancelled", body = CancelAnswered),
+        (status = 202, description = "A worker holds the task and will stop it", body = CancelAnswered),
     ),
 )]
 pub(crate) async fn cancel(
@@ -35,15 +37,20 @@ pub(crate) async fn cancel(
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    let status = match app.ask(app.store.cancel(id)).await? {
+    let answer = app.ask(app.store.cancel(id)).await?;
+    let status = match answer {
         CancelAnswer::Cancelled => StatusCode::OK,
         CancelAnswer::Requested => StatusCode::ACCEPTED,
         CancelAnswer::Ended => return Err(ended(&app.task(id).await?)),
         CancelAnswer::NotFound => return Err(no_such_task(id)),
     };
     tracing::info!(task_id = %id, status = status.as_u16(), "cancel accepted");
-    let task = app.task(id).await?;
-    Ok((status, Json(TaskResource::from(task))).into_response())
+    // The cancel stands, whether or not the task can be read again.
+    let answer = match app.task(id).await {
+        Ok(task) => CancelAnswered::Task(Box::new(task.into())),
+        Err(_) => CancelAnswered::Known(CancelledTask::new(id, answer)),
+    };
+    Ok((status, Json(answer)).into_response())
 }
 
 fn ended(task: &Task) -> Problem {
@@ -61,7 +68,7 @@ fn ended(task: &Task) -> Problem {
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 201, description = "The new task", body = TaskResource, headers(("Location" = String, description = "The new task's path"))),
+        (status = 201, description = "The new task", body = TaskResource),
         (status = 200, description = "The new task of the same request, sent before under the same key", body = TaskResource),
     ),
 )]

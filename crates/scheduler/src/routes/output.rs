@@ -9,7 +9,7 @@ use distrack_core::Task;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Params, PathTask};
-use crate::resource::output::{OutputResource, raw};
+use crate::resource::output::{OutputResource, RawBytes, raw};
 
 /// One of the two streams.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl std::str::FromStr for Stream {
     responses((status = 200, description = "The output", content(
         (OutputResource = "application/json"),
         (String = "text/plain"),
-        (Vec<u8> = "application/octet-stream"),
+        (inline(RawBytes) = "application/octet-stream"),
     ))),
 )]
 pub(crate) async fn output(
@@ -62,7 +62,7 @@ pub(crate) async fn output(
     let output = app.ask(app.store.output(id, attempt)).await?;
     let output = output.unwrap_or_default();
     let Some(stream) = stream else {
-        let complete = attempt < task.attempt || task.outcome.is_some();
+        let complete = is_complete(&task, attempt);
         return Ok(Json(OutputResource::new(id, attempt, complete, output)).into_response());
     };
     let bytes = raw(match stream {
@@ -70,6 +70,11 @@ pub(crate) async fn output(
         Stream::Stderr => output.stderr,
     });
     Ok(([(CONTENT_TYPE, media_type(&bytes))], bytes).into_response())
+}
+
+/// Whether no more can come of an attempt: none is held, or it is not the held one.
+fn is_complete(task: &Task, attempt: u32) -> bool {
+    attempt < task.attempt || task.state.is_terminal() || (attempt > 0 && !task.state.is_held())
 }
 
 fn attempt(text: Option<String>) -> Result<Option<u32>, Problem> {

@@ -45,14 +45,13 @@ impl Accepted {
 /// The answer comes after the task is stored durably. With `Idempotency-Key`, the same request can be sent
 /// any number of times within 24 hours and makes one task.
 #[utoipa::path(
-    post, path = "/v1/tasks", tag = "tasks", operation_id = "create_task", request_body = TaskRequest,
+    post, path = "/v1/tasks", tag = "tasks", operation_id = "create_task", request_body(content = TaskRequest, description = "At most 1 MiB"),
     params(
         ("wait" = Option<String>, Query, description = "Answer when the task has ended, after at most this long: 0 to 60 s", example = "10s"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
-        ("traceparent" = Option<String>, Header, description = "The trace to join (W3C Trace Context)"),
     ),
     responses(
-        (status = 201, description = "The task is stored", body = TaskResource, headers(("Location" = String, description = "The task's path"))),
+        (status = 201, description = "The task is stored", body = TaskResource),
         (status = 200, description = "The task of the same request, sent before under the same key", body = TaskResource),
     ),
 )]
@@ -71,11 +70,10 @@ pub(crate) async fn create(
 ///
 /// The same as `POST /v1/tasks`, answered with 200.
 #[utoipa::path(
-    post, path = "/schedule", tag = "tasks", operation_id = "schedule", request_body = TaskRequest,
+    post, path = "/schedule", tag = "tasks", operation_id = "schedule", request_body(content = TaskRequest, description = "At most 1 MiB"),
     params(
         ("wait" = Option<String>, Query, description = "Answer when the task has ended, after at most this long: 0 to 60 s", example = "10s"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
-        ("traceparent" = Option<String>, Header, description = "The trace to join (W3C Trace Context)"),
     ),
     responses((status = 200, description = "The task is stored", body = TaskResource)),
 )]

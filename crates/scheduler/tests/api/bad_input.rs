@@ -43,6 +43,8 @@ fn bad_fields() -> Vec<(&'static str, Value)> {
         ("scheduled_at", json!({"command": text, "scheduled_at": "-9999-01-01T00:00:00Z"})),
         ("scheduled_at", json!({"command": text, "scheduled_at": 1_900_000_000})),
         ("expires_at", json!({"command": text, "expires_at": "soon"})),
+        ("expires_at", json!({"command": text, "expires_at": "9999-12-31T23:59:59-01:00"})),
+        ("expires_at", json!({"command": text, "expires_at": "0000-01-01T00:00:00+01:00"})),
         ("queue", json!({"command": text, "queue": ""})),
         ("queue", json!({"command": text, "queue": "Upper"})),
         ("queue", json!({"command": text, "queue": "-a"})),
@@ -245,8 +247,11 @@ async fn a_bad_parameter_is_refused_by_name() {
         ("label", "label=k=%00".to_owned()),
         ("label", format!("label=k={long}")),
         ("label", "label=k=a&label=k=b".to_owned()),
+        ("label", format!("label={}=v", "k".repeat(64))),
+        ("label", (0..33).map(|n| format!("label=k{n}=v")).collect::<Vec<_>>().join("&")),
         ("created_after", "created_after=yesterday".to_owned()),
         ("created_before", "created_before=2030-01-01".to_owned()),
+        ("created_before", "created_before=9999-12-31T23:59:59-01:00".to_owned()),
         ("limit", "limit=0".to_owned()),
         ("limit", "limit=1001".to_owned()),
         ("limit", "limit=-1".to_owned()),
@@ -277,10 +282,75 @@ async fn a_bad_parameter_is_refused_by_name() {
             assert_eq!(answer.problem(422, "invalid_field"), ["wait"], "{wait}");
         }
     }
-    for path in ["/v1/workers?x=1", "/v1/queues?x=1"] {
-        assert_eq!(scheduler.get(path).await.problem(422, "invalid_field"), ["x"]);
-    }
     assert_eq!(scheduler.store.submit_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_route_does_not_have_is_refused_by_each() {
+    let scheduler = Scheduler::start().await;
+    let id = scheduler.submit(&json!({"command": "x"})).await;
+    let task = format!("/v1/tasks/{id}");
+    let body = json!({"command": "x"});
+    let routes = [
+        (Method::GET, "/v1/tasks?x=1".to_owned(), Value::Null),
+        (Method::GET, "/v1/workers?x=1".to_owned(), Value::Null),
+        (Method::GET, "/v1/queues?x=1".to_owned(), Value::Null),
+        (Method::GET, format!("{task}?x=1"), Value::Null),
+        (Method::GET, format!("{task}/output?x=1"), Value::Null),
+        (Method::GET, format!("{task}/attempts?x=1"), Value::Null),
+        (Method::GET, format!("/status?task_id={id}&x=1"), Value::Null),
+        (Method::POST, "/schedule?x=1".to_owned(), body.clone()),
+        (Method::POST, "/v1/tasks?x=1".to_owned(), body.clone()),
+        (Method::POST, "/v1/tasks/batch?x=1".to_owned(), json!({"tasks": [body]})),
+        (Method::POST, format!("{task}/cancel?x=1"), Value::Null),
+        (Method::POST, format!("{task}/retry?x=1"), Value::Null),
+    ];
+    let mut taken = Vec::new();
+    for (method, path, body) in routes {
+        let answer = Answer::of(scheduler.request(method, &path).json(&body)).await;
+        let problem = answer.json();
+        if (answer.status, &problem["errors"][0]["field"]) != (422, &json!("x")) {
+            taken.push(path);
+        }
+    }
+    assert!(taken.is_empty(), "{taken:#?}");
+    assert_eq!(scheduler.store.submit_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_name_given_twice_is_refused_by_name() {
+    let scheduler = Scheduler::start().await;
+    for field in ["env", "labels", "requires"] {
+        let task = format!(r#"{{"command":"x","{field}":{{"a":"1","b":"2","a":"1"}}}}"#);
+        for (path, body, expected) in [
+            ("/schedule", task.clone(), format!("{field}.a")),
+            ("/v1/tasks/batch", format!(r#"{{"tasks":[{task}]}}"#), format!("tasks[0].{field}.a")),
+        ] {
+            let request = scheduler.request(Method::POST, path).header("content-type", "application/json");
+            let answer = Answer::of(request.body(body)).await;
+            assert_eq!(answer.problem(422, "invalid_field"), [expected]);
+        }
+    }
+    assert_eq!(scheduler.store.submit_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_quotes_no_more_than_the_beginning_of_a_long_name() {
+    let scheduler = Scheduler::start().await;
+    let long = "é".repeat(10_000);
+    let named = |value: Value| Value::Object([(long.clone(), value)].into_iter().collect());
+    let answers = [
+        scheduler.post("/v1/tasks", &named(json!(1))).await,
+        scheduler.post("/v1/tasks", &json!({"command": "x", "labels": named(json!("v"))})).await,
+        scheduler.post("/v1/tasks", &json!({"command": "x", "env": named(json!("\0"))})).await,
+        scheduler.post("/v1/tasks", &json!({"command": "x", "env": named(json!(1))})).await,
+        scheduler.get(&format!("/v1/tasks?{}=1", "x".repeat(10_000))).await,
+    ];
+    for answer in answers {
+        let fields = answer.problem(422, "invalid_field");
+        assert!(fields[0].chars().count() <= 129, "{fields:?}");
+        assert!(answer.text.len() < 3000, "{}", answer.text);
+    }
 }
 
 #[tokio::test]
@@ -313,8 +383,6 @@ async fn a_database_that_is_away_is_503_with_retry_after_and_says_no_more() {
     let id = scheduler.submit(&json!({"command": "x"})).await;
     scheduler.store.set_down(true);
     let mut answers = vec![
-        scheduler.post("/schedule", &json!({"command": "x"})).await,
-        scheduler.post("/v1/tasks/batch", &json!({"tasks": [{"command": "x"}]})).await,
         scheduler.post_empty(&format!("/v1/tasks/{id}/cancel")).await,
         scheduler.post_empty(&format!("/v1/tasks/{id}/retry")).await,
     ];
@@ -326,5 +394,5 @@ async fn a_database_that_is_away_is_503_with_retry_after_and_says_no_more() {
         assert_eq!(answer.header("retry-after"), "1");
         assert!(!answer.text.contains("secret"), "{}", answer.text);
     }
-    assert_eq!(scheduler.store.count(), 1);
+    assert_eq!(scheduler.store.count().await, 1);
 }

@@ -20,7 +20,7 @@ async fn tasks_are_answered_in_the_order_in_which_they_were_sent() {
     let expected: Vec<String> = (0..300).map(|n| format!("echo {n}")).collect();
     assert_eq!(commands, expected);
     assert_eq!(*scheduler.store.submits.lock().unwrap(), [(300, SubmitMode::AllOrNone)]);
-    assert_eq!(scheduler.store.count(), 300);
+    assert_eq!(scheduler.store.count().await, 300);
     assert_eq!(scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\"}").await, Some(300.0));
 }
 
@@ -28,7 +28,7 @@ async fn tasks_are_answered_in_the_order_in_which_they_were_sent() {
 async fn the_largest_batch_is_accepted() {
     let scheduler = Scheduler::start().await;
     assert_eq!(scheduler.post("/v1/tasks/batch", &numbered(10_000)).await.status, 201);
-    assert_eq!(scheduler.store.count(), 10_000);
+    assert_eq!(scheduler.store.count().await, 10_000);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_batch_can_be_repeated_under_its_key_but_not_changed() {
         let answer = scheduler.post_with_key("/v1/tasks/batch", "k", &other).await;
         answer.problem(422, "idempotency_key_reused");
     }
-    assert_eq!(scheduler.store.count(), 3);
+    assert_eq!(scheduler.store.count().await, 3);
     // The key of a batch is no key of a task.
     assert_eq!(scheduler.post_with_key("/v1/tasks", "k", &json!({"command": "x"})).await.status, 201);
 }
@@ -65,5 +65,5 @@ async fn a_batch_that_the_database_refuses_is_an_error_of_ours_without_its_words
     let answer = scheduler.post("/v1/tasks/batch", &body).await;
     answer.problem(500, "internal");
     assert!(!answer.text.contains("secret"), "{}", answer.text);
-    assert_eq!(scheduler.store.count(), 0);
+    assert_eq!(scheduler.store.count().await, 0);
 }

@@ -35,7 +35,7 @@ async fn a_client_may_hang_up_at_any_byte() {
         drop(send(&scheduler, "/schedule", length).await);
     }
     assert_eq!(scheduler.post("/schedule", &json!({"command": "x"})).await.status, 200);
-    assert_eq!(scheduler.store.count(), 1);
+    assert_eq!(scheduler.store.count().await, 1);
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn what_nobody_waits_for_any_more_is_not_stored() {
     }
     scheduler.store.set_open(true);
     until("no place is taken", async || scheduler.metric("distrack_intake_waiting").await == Some(0.0)).await;
-    assert_eq!(scheduler.store.count(), 1);
+    assert_eq!(scheduler.store.count().await, 1);
     drop(first);
 }
 

@@ -4,6 +4,9 @@ use distrack_scheduler::Settings;
 use reqwest::Method;
 use serde_json::json;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::support::{Answer, Scheduler};
 
 async fn asked_as(scheduler: &Scheduler, host: &str) -> Answer {
@@ -92,7 +95,7 @@ async fn the_check_holds_for_every_route_and_stores_nothing() {
         Answer::of(cross).await.problem(403, "foreign_origin");
     }
     assert_eq!(scheduler.store.submit_calls(), 1);
-    assert_eq!(scheduler.store.task(id).state, distrack_core::TaskState::Pending);
+    assert_eq!(scheduler.store.task(id).await.state, distrack_core::TaskState::Pending);
 }
 
 #[tokio::test]
@@ -120,4 +123,43 @@ async fn an_origin_must_be_the_host_that_was_asked_with_its_port() {
     }
     let own = scheduler.request(Method::GET, "/livez").header("sec-fetch-site", "same-origin");
     assert_eq!(Answer::of(own).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_and_no_other_in_its_target() {
+    let scheduler = Scheduler::start().await;
+    for (request, status) in [
+        ("GET /livez HTTP/1.1\r\nhost: localhost\r\n", 200),
+        ("GET http://localhost/livez HTTP/1.1\r\nhost: localhost\r\n", 200),
+        ("GET /livez HTTP/1.1\r\n", 421),
+        ("GET /livez HTTP/1.0\r\n", 421),
+        ("GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n", 421),
+        ("GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n", 421),
+        ("GET http://evil.example/livez HTTP/1.1\r\nhost: localhost\r\n", 421),
+    ] {
+        let mut stream = TcpStream::connect(&scheduler.address).await.unwrap();
+        stream.write_all(format!("{request}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer[9..12].parse(), Ok(status), "{request}{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_on_another_site_may_be_followed_but_nothing_else_be_asked_by_it() {
+    let scheduler = Scheduler::start().await;
+    let asked = async |method: Method, site: &str, mode: &str, dest: &str| {
+        let request = scheduler.request(method, "/docs").header("sec-fetch-site", site);
+        Answer::of(request.header("sec-fetch-mode", mode).header("sec-fetch-dest", dest)).await
+    };
+    assert_eq!(asked(Method::GET, "cross-site", "navigate", "document").await.status, 200);
+    for (mode, dest) in
+        [("navigate", "iframe"), ("no-cors", "document"), ("no-cors", "image"), ("cors", "empty")]
+    {
+        asked(Method::GET, "cross-site", mode, dest).await.problem(403, "foreign_origin");
+    }
+    asked(Method::POST, "cross-site", "navigate", "document").await.problem(403, "foreign_origin");
+    let foreign = scheduler.request(Method::GET, "/docs").header("origin", "http://evil.example");
+    let foreign = foreign.header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document");
+    Answer::of(foreign).await.problem(403, "foreign_origin");
 }

@@ -21,7 +21,7 @@ async fn the_same_key_and_request_give_the_same_task() {
         assert_eq!(again.json()["task_id"], first.json()["task_id"]);
         assert_eq!(again.header("location"), first.header("location"));
     }
-    assert_eq!(scheduler.store.count(), 1);
+    assert_eq!(scheduler.store.count().await, 1);
     assert_eq!(scheduler.metric("distrack_idempotent_replays_total").await, Some(3.0));
     assert_eq!(scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\"}").await, Some(1.0));
 }
@@ -34,7 +34,7 @@ async fn the_same_key_with_another_request_is_refused() {
         let answer = scheduler.post_with_key("/v1/tasks", "k", &body).await;
         answer.problem(422, "idempotency_key_reused");
     }
-    assert_eq!(scheduler.store.count(), 1);
+    assert_eq!(scheduler.store.count().await, 1);
     let reason = "distrack_tasks_rejected_total{reason=\"idempotency_key_reused\"}";
     assert_eq!(scheduler.metric(reason).await, Some(3.0));
 }
@@ -48,7 +48,7 @@ async fn two_at_once_give_one_task() {
     let created = answers.iter().filter(|answer| answer.status == 201).count();
     let mut ids: Vec<_> = answers.iter().map(|answer| answer.json()["task_id"].to_string()).collect();
     ids.dedup();
-    assert_eq!((created, ids.len(), scheduler.store.count()), (1, 1, 1));
+    assert_eq!((created, ids.len(), scheduler.store.count().await), (1, 1, 1));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use distrack_core::TaskState;
+use distrack_core::Outcome;
 use serde_json::{Value, json};
 
 use crate::support::Scheduler;
@@ -19,9 +19,10 @@ fn ids(page: &Value) -> Vec<String> {
 #[tokio::test]
 async fn pages_cover_every_task_once_while_tasks_come_and_change() {
     let scheduler = Scheduler::start().await;
+    let worker = scheduler.worker().await;
     let mut made = Vec::new();
     for _ in 0..25 {
-        made.push(scheduler.submit(&json!({"command": "x"})).await);
+        made.push(scheduler.submit(&json!({"command": "x", "delay_seconds": 3600})).await);
     }
     let mut seen = Vec::new();
     let mut path = "/v1/tasks?limit=10".to_owned();
@@ -35,8 +36,9 @@ async fn pages_cover_every_task_once_while_tasks_come_and_change() {
         };
         path = format!("/v1/tasks?limit=10&cursor={cursor}");
         assert_eq!(answer.header("link"), format!("<{path}>; rel=\"next\""));
-        scheduler.submit(&json!({"command": "later"})).await;
-        scheduler.store.change(made[0], |task| task.state = TaskState::Running);
+        let newer = scheduler.submit(&json!({"command": "later"})).await;
+        worker.run(newer, Outcome::success()).await;
+        scheduler.post_empty(&format!("/v1/tasks/{}/cancel", made[0])).await;
     }
     let expected: Vec<String> = made.iter().rev().map(ToString::to_string).collect();
     assert_eq!(seen, expected);
@@ -57,10 +59,12 @@ async fn filters_hold_together_and_in_the_link() {
     let scheduler = Scheduler::start().await;
     for n in 0..6 {
         let labels = json!({"team": if n % 2 == 0 { "a b" } else { "c" }, "tier": "1"});
-        scheduler.submit(&json!({"command": "x", "queue": "q", "labels": labels})).await;
+        scheduler
+            .submit(&json!({"command": "x", "queue": "q", "labels": labels, "delay_seconds": 3600}))
+            .await;
     }
     let other = scheduler.submit(&json!({"command": "x"})).await;
-    scheduler.store.change(other, |task| task.state = TaskState::Running);
+    scheduler.worker().await.start(other).await;
     let count = async |query: &str| ids(&scheduler.get(&format!("/v1/tasks?{query}")).await.json()).len();
     assert_eq!(count("").await, 7);
     assert_eq!(count("state=running").await, 1);

@@ -1,9 +1,10 @@
-//! The HTTP API over a real socket, with a store in memory behind it.
+//! The HTTP API over a real socket, with the embedded database behind it.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod bad_input;
 mod batch;
+mod connection;
 mod fuzz;
 mod hang_up;
 mod host_and_origin;
@@ -11,6 +12,7 @@ mod idempotency;
 mod intake;
 mod lifecycle;
 mod list;
+mod log;
 mod openapi;
 mod output;
 mod service;

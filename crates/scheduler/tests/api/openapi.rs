@@ -1,5 +1,7 @@
 //! The committed OpenAPI document is the one of the code, and so is the page for people.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -20,6 +22,31 @@ async fn the_committed_openapi_document_is_up_to_date() {
         committed == answer.text,
         "docs/openapi.json is not what the code says; run `UPDATE_EXPECT=1 cargo test -p distrack-scheduler openapi`"
     );
+}
+
+/// The routes that a source file has, each with its methods.
+fn routes_in(source: &str) -> BTreeSet<(String, String)> {
+    let mut routes = BTreeSet::new();
+    for line in source.split(".route(\"").skip(1) {
+        let (path, rest) = line.split_once('"').unwrap();
+        let handlers = rest.lines().next().unwrap();
+        for method in ["get", "post", "put", "patch", "delete", "any"] {
+            if handlers.contains(&format!(" {method}(")) || handlers.contains(&format!(".{method}(")) {
+                routes.insert((method.to_uppercase(), path.to_owned()));
+            }
+        }
+    }
+    routes
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_openapi_document() {
+    let scheduler = Scheduler::start().await;
+    let document = scheduler.get("/openapi.json").await.json();
+    let described = operations(&document).into_iter().map(|(method, path)| (method.to_string(), path));
+    let mut routes = routes_in(include_str!("../../src/router.rs"));
+    routes.extend(routes_in(include_str!("../../../telemetry/src/admin.rs")));
+    assert_eq!(routes, described.collect());
 }
 
 /// The operations that a document describes.
@@ -89,6 +116,11 @@ async fn the_openapi_page_shows_every_operation_and_loads_nothing() {
     }
     let curls = page.text.matches(&format!("http://{}", scheduler.address)).count();
     assert_eq!(curls, operations(&document).len() + 1);
+    // A shell would take the question mark for a pattern.
+    for line in page.text.split("curl -s ").skip(1) {
+        let line = line.trim_start_matches("-X POST ");
+        assert!(line.starts_with("'http://") || line.starts_with("&#39;http://"), "{line:.80}");
+    }
     for loaded in ["src=", "<script", "<link", "@import", "url(", "https://"] {
         assert!(!page.text.contains(loaded), "{loaded}");
     }

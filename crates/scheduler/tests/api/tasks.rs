@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use distrack_core::Outcome;
 use distrack_core::outcome::Usage;
-use distrack_core::{Cause, Outcome, TaskState};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::fleet::exit;
 use crate::support::{Answer, Scheduler};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -26,7 +27,8 @@ async fn the_old_routes_are_kept_to_the_letter() {
     for key in ["picked_at", "started_at", "completed_at", "failed_at"] {
         assert_eq!(status[key], Value::Null, "{key}");
     }
-    scheduler.store.end(id.parse().unwrap(), TaskState::Completed, Outcome::success());
+    let id = scheduler.submit(&json!({"command": "true"})).await;
+    scheduler.worker().await.run(id, Outcome::success()).await;
     let status = scheduler.get(&format!("/status?task_id={id}")).await.json();
     for key in ["scheduled_at", "picked_at", "started_at", "completed_at"] {
         assert!(status[key].is_string(), "{key}");
@@ -74,7 +76,7 @@ async fn a_task_comes_back_as_it_was_asked_for_without_the_values_of_its_variabl
         assert_eq!(task[key], value, "{key}");
     }
     assert_eq!(task.get("command"), None);
-    let stored = scheduler.store.task(id.parse().unwrap());
+    let stored = scheduler.store.task(id.parse().unwrap()).await;
     assert_eq!(stored.scheduled_at - stored.created_at, chrono::TimeDelta::milliseconds(1250));
     assert_eq!(stored.spec.env["TOKEN"], "hush");
     for (name, link) in task["links"].as_object().unwrap() {
@@ -95,16 +97,11 @@ async fn a_failure_says_why_and_what_was_used() {
     let scheduler = Scheduler::start().await;
     let id = scheduler.submit(&json!({"command": "false"})).await;
     let usage = Usage {
-        max_rss_bytes: 4096,
+        max_rss_bytes: Some(4096),
         cpu_user: Duration::from_millis(1500),
         cpu_system: Duration::from_millis(250),
     };
-    let outcome = Outcome {
-        exit_code: Some(3),
-        usage: Some(usage),
-        ..Outcome::failure(Cause::ExitCode, "exit code 3")
-    };
-    scheduler.store.end(id, TaskState::Failed, outcome);
+    scheduler.worker().await.run(id, Outcome { usage: Some(usage), ..exit(3) }).await;
     let task = scheduler.get(&format!("/v1/tasks/{id}")).await.json();
     assert_eq!(
         (&task["state"], &task["exit_code"], &task["cause"]),
@@ -135,7 +132,7 @@ async fn a_callers_trace_is_joined_and_a_malformed_one_ignored() {
         let answer = Answer::of(request).await;
         assert_eq!(answer.status, 200);
         let task = answer.json();
-        let stored = scheduler.store.task(task["task_id"].as_str().unwrap().parse().unwrap());
+        let stored = scheduler.store.task(task["task_id"].as_str().unwrap().parse().unwrap()).await;
         assert_eq!(task["trace_id"], stored.trace.trace_id.to_string());
         stored.trace
     };

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use distrack_core::{Outcome, TaskId, TaskState};
+use distrack_core::{Outcome, TaskId};
+use distrack_store::{CancelAnswer, Store};
 use serde_json::json;
 
+use crate::support::fleet::exit;
 use crate::support::{Scheduler, until};
 
 async fn only_task(scheduler: &Scheduler) -> TaskId {
-    until("the task is stored", async || scheduler.store.count() == 1).await;
+    until("the task is stored", async || scheduler.store.count().await == 1).await;
     let list = scheduler.get("/v1/tasks").await.json();
     list["tasks"][0]["task_id"].as_str().unwrap().parse().unwrap()
 }
@@ -19,11 +21,12 @@ async fn only_task(scheduler: &Scheduler) -> TaskId {
 async fn a_submission_answers_with_the_outcome_if_it_comes_in_time() {
     for (path, status) in [("/v1/tasks?wait=30s", 201), ("/schedule?wait=30", 200)] {
         let scheduler = Arc::new(Scheduler::start().await);
+        let worker = scheduler.worker().await;
         let post = {
             let scheduler = Arc::clone(&scheduler);
             tokio::spawn(async move { scheduler.post(path, &json!({"command": "x"})).await })
         };
-        scheduler.store.end(only_task(&scheduler).await, TaskState::Completed, Outcome::success());
+        worker.run(only_task(&scheduler).await, Outcome::success()).await;
         let answer = post.await.unwrap();
         assert_eq!(answer.status, status);
         assert_eq!((&answer.json()["state"], &answer.json()["exit_code"]), (&json!("completed"), &json!(0)));
@@ -42,7 +45,7 @@ async fn a_task_can_be_waited_for_by_both_routes_and_by_many() {
         })
         .collect();
     until("all looked once", async || scheduler.store.gets.load(Ordering::SeqCst) >= 40).await;
-    scheduler.store.end(id, TaskState::Failed, Outcome::default());
+    scheduler.worker().await.run(id, exit(1)).await;
     for wait in waits {
         assert_eq!(wait.await.unwrap(), json!("failed"));
     }
@@ -61,7 +64,7 @@ async fn an_end_without_a_hint_is_found_too() {
         })
     };
     until("it looked once", async || scheduler.store.gets.load(Ordering::SeqCst) >= 1).await;
-    scheduler.store.change(id, |task| task.state = TaskState::Cancelled);
+    assert_eq!(scheduler.store.elsewhere().cancel(id).await.unwrap(), CancelAnswer::Cancelled);
     assert_eq!(wait.await.unwrap(), json!("cancelled"));
 }
 
@@ -69,7 +72,7 @@ async fn an_end_without_a_hint_is_found_too() {
 async fn a_task_that_ended_is_answered_at_once() {
     let scheduler = Scheduler::start().await;
     let id = scheduler.submit(&json!({"command": "x"})).await;
-    scheduler.store.end(id, TaskState::Completed, Outcome::success());
+    scheduler.worker().await.run(id, Outcome::success()).await;
     let began = Instant::now();
     assert_eq!(scheduler.get(&format!("/v1/tasks/{id}?wait=60")).await.json()["state"], "completed");
     assert!(began.elapsed() < Duration::from_secs(5));
@@ -92,7 +95,7 @@ async fn an_accepted_task_is_answered_even_if_the_database_goes_away_meanwhile()
         let scheduler = Arc::clone(&scheduler);
         tokio::spawn(async move { scheduler.post("/v1/tasks?wait=500ms", &json!({"command": "x"})).await })
     };
-    until("the task is stored", async || scheduler.store.count() == 1).await;
+    until("the task is stored", async || scheduler.store.count().await == 1).await;
     scheduler.store.set_down(true);
     let answer = post.await.unwrap();
     assert_eq!((answer.status, &answer.json()["state"]), (201, &json!("pending")));

@@ -1,5 +1,8 @@
 //! A scheduler on a free port and what the tests ask it with.
 
+mod contract;
+pub(crate) mod fleet;
+pub(crate) mod log;
 pub(crate) mod store;
 
 use std::future::Future;
@@ -7,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distrack_scheduler::Settings;
+use distrack_store::Store;
 use distrack_telemetry::{Metrics, Readiness};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -14,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use store::MemoryStore;
+pub(crate) use fleet::Worker;
+pub(crate) use store::FaultyStore;
 
 /// A scheduler that serves until it is dropped or told to stop.
 pub(crate) struct Scheduler {
     pub(crate) address: String,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<FaultyStore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<std::io::Result<()>>,
     client: Client,
@@ -38,15 +43,21 @@ impl Scheduler {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        let store = FaultyStore::empty();
+        store.real().migrate().await.unwrap();
+        Self::over(store, settings).await
+    }
+
+    pub(crate) async fn over(store: FaultyStore, settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let store = Arc::new(MemoryStore::default());
+        let store = Arc::new(store);
         let shutdown = CancellationToken::new();
         let readiness = Readiness::waiting("starting");
         let metrics = Metrics::new("scheduler");
         let served = distrack_scheduler::serve(
             listener,
-            Arc::clone(&store) as Arc<dyn distrack_store::Store>,
+            Arc::clone(&store) as Arc<dyn Store>,
             settings,
             metrics,
             readiness,
@@ -83,6 +94,11 @@ impl Scheduler {
         answer.json()["task_id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// A worker of the fleet behind the database.
+    pub(crate) async fn worker(&self) -> Worker {
+        Worker::join(self.store.real()).await
+    }
+
     /// The value of a metric by its full line name.
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await.text;
@@ -99,7 +115,12 @@ impl Drop for Scheduler {
 
 impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        Self::read(request.send().await.unwrap()).await
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Self::read(client.execute(request).await.unwrap()).await;
+        contract::check(&method, &path, answer.status);
+        answer
     }
 
     pub(crate) async fn read(response: Response) -> Self {

@@ -1,55 +1,71 @@
-//! A store in memory: as much of the contract as the HTTP API can see.
+//! The real store over a file of its own, with gates and faults in front that no database can be asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta};
-use distrack_core::{
-    Attempt, AttemptRef, CoordinatorId, Due, Outcome, Output, SessionId, Task, TaskId, TaskState,
-};
+use chrono::{DateTime, Utc};
+use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::*;
+use distrack_store_sqlite::SqliteStore;
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub(crate) struct MemoryStore {
-    tasks: Mutex<BTreeMap<TaskId, Task>>,
-    keys: Mutex<HashMap<String, (Vec<u8>, TaskId)>>,
-    outputs: Mutex<HashMap<(TaskId, u32), Output>>,
-    pub(crate) workers: Mutex<Vec<WorkerSession>>,
+pub(crate) struct FaultyStore {
+    inner: SqliteStore,
+    folder: TempDir,
     /// The size and mode of each call of `submit`.
     pub(crate) submits: Mutex<Vec<(usize, SubmitMode)>>,
     pub(crate) gets: AtomicUsize,
+    /// Whether the next call of `get` panics.
+    pub(crate) panics: AtomicBool,
+    /// Whether the connection breaks after the next commit, before its answer.
+    pub(crate) breaks_off: AtomicBool,
     down: AtomicBool,
-    pub(crate) schema: Mutex<Schema>,
+    blind: AtomicBool,
     gate: watch::Sender<bool>,
-    waker: Waker,
 }
 
-impl Default for MemoryStore {
-    fn default() -> Self {
+impl FaultyStore {
+    /// Over a new file that has no schema yet.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = SqliteStore::open(&file_in(&folder)).unwrap();
         Self {
-            tasks: Mutex::default(),
-            keys: Mutex::default(),
-            outputs: Mutex::default(),
-            workers: Mutex::default(),
+            inner,
+            folder,
             submits: Mutex::default(),
             gets: AtomicUsize::new(0),
+            panics: AtomicBool::new(false),
+            breaks_off: AtomicBool::new(false),
             down: AtomicBool::new(false),
-            schema: Mutex::new(Schema::Current),
+            blind: AtomicBool::new(false),
             gate: watch::Sender::new(true),
-            waker: Waker::default(),
         }
     }
-}
 
-impl MemoryStore {
+    /// The database itself: what the fleet does is done here, behind the faults.
+    pub(crate) fn real(&self) -> &SqliteStore {
+        &self.inner
+    }
+
+    /// The same database without its hints: a store of another process.
+    pub(crate) fn elsewhere(&self) -> SqliteStore {
+        SqliteStore::open(&file_in(&self.folder)).unwrap()
+    }
+
     /// Whether the database answers.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Whether tasks cannot be read, while all else works.
+    pub(crate) fn set_blind(&self, blind: bool) {
+        self.blind.store(blind, Ordering::SeqCst);
     }
 
     /// Whether calls of `submit` get through; they wait while not.
@@ -57,44 +73,20 @@ impl MemoryStore {
         self.gate.send_replace(open);
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.tasks().len()
+    /// How many tasks are stored.
+    pub(crate) async fn count(&self) -> usize {
+        let all = ListQuery { limit: 1_000_000, ..ListQuery::default() };
+        self.inner.list(all).await.unwrap().len()
     }
 
-    pub(crate) fn task(&self, id: TaskId) -> Task {
-        self.tasks()[&id].clone()
+    /// A task that exists.
+    pub(crate) async fn task(&self, id: TaskId) -> Task {
+        self.inner.get(vec![id]).await.unwrap().pop().unwrap()
     }
 
     /// How many calls of `submit` began.
     pub(crate) fn submit_calls(&self) -> usize {
         self.submits.lock().unwrap().len()
-    }
-
-    /// Changes a task as the fleet would, without a hint.
-    pub(crate) fn change(&self, id: TaskId, change: impl FnOnce(&mut Task)) {
-        change(self.tasks().get_mut(&id).unwrap());
-    }
-
-    /// Ends a task after one attempt, and raises the hint.
-    pub(crate) fn end(&self, id: TaskId, state: TaskState, outcome: Outcome) {
-        self.change(id, |task| {
-            task.state = state;
-            task.attempt += 1;
-            task.worker = Some("w1".to_owned());
-            task.picked_at = Some(task.due_at);
-            task.started_at = Some(task.due_at + TimeDelta::milliseconds(1));
-            task.finished_at = Some(task.due_at + TimeDelta::milliseconds(3));
-            task.outcome = Some(outcome);
-        });
-        self.waker.raise(Hint::Done);
-    }
-
-    pub(crate) fn print(&self, id: TaskId, attempt: u32, output: Output) {
-        self.outputs.lock().unwrap().insert((id, attempt), output);
-    }
-
-    fn tasks(&self) -> MutexGuard<'_, BTreeMap<TaskId, Task>> {
-        self.tasks.lock().unwrap()
     }
 
     fn up(&self) -> Result<()> {
@@ -103,136 +95,80 @@ impl MemoryStore {
         }
         Ok(())
     }
+}
 
-    fn put(&self, submission: Submission) -> Submitted {
-        if let Some(key) = &submission.key {
-            let mut keys = self.keys.lock().unwrap();
-            if let Some((hash, id)) = keys.get(&key.key) {
-                let same = *hash == key.request_hash;
-                return if same { Submitted::Replayed(*id) } else { Submitted::KeyConflict };
-            }
-            keys.insert(key.key.clone(), (key.request_hash.to_vec(), submission.task.id));
-        }
-        let id = submission.task.id;
-        let created_at = DateTime::from_timestamp_millis(id.made_at_ms().unwrap()).unwrap();
-        let scheduled_at = match submission.task.due {
-            Due::After(delay) => created_at + delay,
-            Due::At(at) => at,
-        };
-        self.tasks().insert(id, submission.task.accepted(created_at, scheduled_at));
-        Submitted::Created { created_at, scheduled_at }
-    }
-
-    fn conflicts(&self, submission: &Submission) -> bool {
-        let keys = self.keys.lock().unwrap();
-        let key = submission.key.as_ref();
-        key.is_some_and(|key| keys.get(&key.key).is_some_and(|(hash, _)| *hash != key.request_hash))
-    }
+fn file_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("distrack.db")
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl Store for FaultyStore {
     async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
         self.submits.lock().unwrap().push((submissions.len(), mode));
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
         self.up()?;
-        let refuses = |one: &Submission| one.task.spec.program.to_string() == "cannot be stored";
-        if submissions.iter().any(refuses) {
+        let asks = |command: &str| submissions.iter().any(|one| one.task.spec.program.to_string() == command);
+        if asks("cannot be stored") {
             return Err(StoreError::Refused("syntax error in secret statement".into()));
         }
-        assert!(submissions.iter().all(|one| one.task.spec.program.to_string() != "panic"), "told to panic");
-        if mode == SubmitMode::AllOrNone && submissions.iter().any(|one| self.conflicts(one)) {
-            return Ok(submissions.iter().map(|_| Submitted::KeyConflict).collect());
+        assert!(!asks("panic"), "told to panic");
+        let stored = self.inner.submit(submissions, mode).await?;
+        if self.breaks_off.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::unavailable("secret-host hung up"));
         }
-        Ok(submissions.into_iter().map(|one| self.put(one)).collect())
+        Ok(stored)
     }
 
     async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
         self.up()?;
-        let mut tasks = self.tasks();
-        let Some(task) = tasks.get_mut(&task) else { return Ok(CancelAnswer::NotFound) };
-        Ok(match task.state {
-            TaskState::Pending => {
-                task.state = TaskState::Cancelled;
-                task.finished_at = Some(task.due_at);
-                CancelAnswer::Cancelled
-            }
-            TaskState::Dispatched | TaskState::Running => {
-                task.cancel_requested_at = Some(task.due_at);
-                CancelAnswer::Requested
-            }
-            TaskState::Completed | TaskState::Failed | TaskState::Cancelled | TaskState::Expired => {
-                CancelAnswer::Ended
-            }
-        })
+        self.inner.cancel(task).await
     }
 
     async fn get(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {
         self.gets.fetch_add(1, Ordering::SeqCst);
         self.up()?;
-        let found: Vec<Task> = {
-            let tasks = self.tasks();
-            ids.iter().filter_map(|id| tasks.get(id).cloned()).collect()
-        };
-        assert!(found.iter().all(|task| task.worker.as_deref() != Some("panic")), "told to panic");
-        Ok(found)
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "told to panic");
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(StoreError::unavailable("too many connections at secret-host"));
+        }
+        self.inner.get(ids).await
     }
 
     async fn list(&self, query: ListQuery) -> Result<Vec<Task>> {
         self.up()?;
-        let tasks = self.tasks();
-        let found = tasks.values().rev().filter(|task| {
-            query.cursor.is_none_or(|Cursor(last)| task.id < last)
-                && query.state.is_none_or(|state| task.state == state)
-                && query.queue.as_ref().is_none_or(|queue| task.queue == *queue)
-                && query.labels.iter().all(|(key, value)| task.labels.get(key) == Some(value))
-                && query.created_after.is_none_or(|after| task.created_at > after)
-                && query.created_before.is_none_or(|before| task.created_at < before)
-        });
-        Ok(found.take(query.limit as usize).cloned().collect())
+        self.inner.list(query).await
     }
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         self.up()?;
-        let tasks = self.tasks();
-        Ok(tasks.get(&task).map(|task| {
-            let current = Attempt {
-                epoch: task.epoch,
-                attempt: task.attempt,
-                worker: task.worker.clone(),
-                picked_at: task.picked_at,
-                started_at: task.started_at,
-                finished_at: task.finished_at,
-                outcome: task.outcome.clone(),
-                trace_id: task.attempt_trace_id,
-                span_id: task.attempt_span_id,
-            };
-            if task.attempt == 0 { Vec::new() } else { vec![current] }
-        }))
+        self.inner.attempts(task).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
         self.up()?;
-        Ok(self.outputs.lock().unwrap().get(&(task, attempt)).cloned())
+        self.inner.output(task, attempt).await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSession>> {
         self.up()?;
-        Ok(self.workers.lock().unwrap().clone())
+        self.inner.workers().await
     }
 
     async fn queue_snapshot(&self) -> Result<Vec<QueueSnapshot>> {
         self.up()?;
-        let mut queues: BTreeMap<_, QueueSnapshot> = BTreeMap::new();
-        for task in self.tasks().values() {
-            let queue = queues.entry(task.queue.clone()).or_default();
-            queue.queue = task.queue.clone();
-            queue.ready += u64::from(task.state == TaskState::Pending);
-        }
-        Ok(queues.into_values().collect())
+        self.inner.queue_snapshot().await
     }
 
-    async fn claim(&self, _: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn schema(&self) -> Result<Schema> {
+        self.up()?;
+        self.inner.schema().await
+    }
+
+    fn wakeup(&self, hint: Hint) -> Wakeup {
+        self.inner.wakeup(hint)
+    }
+
+    async fn claim(&self, _: ClaimRequest) -> Result<Claims> {
         unimplemented!("a scheduler never claims")
     }
 
@@ -240,27 +176,27 @@ impl Store for MemoryStore {
         unimplemented!("a scheduler never releases")
     }
 
-    async fn report(&self, _: Vec<AttemptReport>, _: f64) -> Result<Vec<Receipt>> {
+    async fn report(&self, _: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
         unimplemented!("a scheduler never reports")
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>> {
-        unimplemented!("a scheduler never asks what is due")
+    async fn next_due(&self) -> Result<NextDue> {
+        unimplemented!("a scheduler never times")
     }
 
     async fn register(&self, _: Registration) -> Result<Registered> {
-        unimplemented!("a scheduler knows no sessions")
+        unimplemented!("a scheduler registers nobody")
     }
 
     async fn renew(&self, _: CoordinatorId, _: Vec<HeartbeatSeen>, _: Duration) -> Result<Renewed> {
-        unimplemented!("a scheduler knows no sessions")
+        unimplemented!("a scheduler renews nothing")
     }
 
     async fn deregister(&self, _: SessionId) -> Result<()> {
-        unimplemented!("a scheduler knows no sessions")
+        unimplemented!("a scheduler ends no session")
     }
 
-    async fn sweep(&self, _: u32, _: f64) -> Result<Swept> {
+    async fn sweep(&self, _: u32, _: Option<DateTime<Utc>>) -> Result<Swept> {
         unimplemented!("a scheduler never sweeps")
     }
 
@@ -268,16 +204,7 @@ impl Store for MemoryStore {
         unimplemented!("a scheduler never prunes")
     }
 
-    async fn schema(&self) -> Result<Schema> {
-        self.up()?;
-        Ok(*self.schema.lock().unwrap())
-    }
-
     async fn migrate(&self) -> Result<()> {
         unimplemented!("a scheduler never migrates")
-    }
-
-    fn wakeup(&self, hint: Hint) -> Wakeup {
-        self.waker.wakeup(hint)
     }
 }

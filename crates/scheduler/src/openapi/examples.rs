@@ -1,0 +1,139 @@
+//! One answer of each main operation, made by the code that makes the real ones.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use distrack_core::outcome::Usage;
+use distrack_core::{
+    Attempt, NewTask, Outcome, Output, StreamOutput, Task, TaskDraft, TaskId, TaskState, TraceContext,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::Modify;
+use utoipa::openapi::{OpenApi, RefOr};
+
+use super::operations;
+use crate::resource::attempt::{AttemptList, AttemptResource};
+use crate::resource::output::OutputResource;
+use crate::resource::task::{TaskList, TaskPage, TaskResource};
+
+const ID: &str = "0199d3a5-5b7e-7c31-9f0e-4f6a1c2d3e4f";
+const WORKER: &str = "0199d3a0-11c2-7d54-8a6b-0c1d2e3f4a5b";
+const SESSION: &str = "0199d3a0-1b3e-7f10-9c2d-5e6f7a8b9c0d";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Puts them into the answers.
+pub(super) struct Examples;
+
+impl Modify for Examples {
+    fn modify(&self, api: &mut OpenApi) {
+        for (_, operation) in operations(api) {
+            let Some(example) = operation.operation_id.as_deref().and_then(of) else { continue };
+            let good = operation.responses.responses.iter_mut().filter(|(status, _)| status.starts_with('2'));
+            for (_, answer) in good {
+                let RefOr::T(answer) = answer else { continue };
+                if let Some(RefOr::T(content)) = answer.content.get_mut("application/json") {
+                    content.example = Some(example.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The answer to show for an operation.
+fn of(operation: &str) -> Option<Value> {
+    Some(match operation {
+        "create_task" | "schedule" | "retry_task" => json(&TaskResource::from(pending())),
+        "get_task" | "status" => json(&TaskResource::from(completed())),
+        "cancel_task" => json(&TaskResource::from(cancelled())),
+        "create_tasks" => json(&TaskList { tasks: vec![pending().into()] }),
+        "list_tasks" => json(&TaskPage { tasks: vec![completed().into()], next_cursor: None }),
+        "list_attempts" => json(&AttemptList { attempts: vec![attempt()] }),
+        "get_output" => json(&OutputResource::new(completed().id, 1, true, output())),
+        "list_workers" => workers(),
+        "list_queues" => json!({"queues": [{
+            "queue": "default", "scheduled": 12, "ready": 3, "dispatched": 1, "running": 8, "lag_seconds": 0.25,
+        }]}),
+        _ => return None,
+    })
+}
+
+fn json(answer: &impl Serialize) -> Value {
+    serde_json::to_value(answer).expect("an answer is strings and numbers")
+}
+
+fn accepted_at() -> DateTime<Utc> {
+    let id: TaskId = ID.parse().expect("it is a UUID");
+    id.made_at_ms().and_then(DateTime::from_timestamp_millis).expect("it was made at a time")
+}
+
+fn pending() -> Task {
+    let draft = TaskDraft {
+        command: Some("echo hello".to_owned()),
+        delay_seconds: Some(5.0),
+        ..TaskDraft::default()
+    };
+    let trace = TraceContext::parse(PARENT, None).expect("it is a trace");
+    let task =
+        NewTask::parse(draft, ID.parse().expect("it is a UUID"), trace).expect("it is within the limits");
+    task.accepted(accepted_at(), accepted_at() + TimeDelta::seconds(5))
+}
+
+fn completed() -> Task {
+    let at = |millis| Some(accepted_at() + TimeDelta::milliseconds(millis));
+    Task {
+        state: TaskState::Completed,
+        epoch: 1,
+        attempt: 1,
+        worker: Some("worker-1".to_owned()),
+        picked_at: at(5002),
+        started_at: at(5004),
+        finished_at: at(5007),
+        outcome: Some(outcome()),
+        ..pending()
+    }
+}
+
+fn cancelled() -> Task {
+    let finished_at = Some(accepted_at() + TimeDelta::seconds(2));
+    Task { state: TaskState::Cancelled, finished_at, ..pending() }
+}
+
+fn outcome() -> Outcome {
+    let (cpu_user, cpu_system) = (Duration::from_millis(1), Duration::from_millis(1));
+    Outcome {
+        usage: Some(Usage { max_rss_bytes: Some(1_540_096), cpu_user, cpu_system }),
+        ..Outcome::success()
+    }
+}
+
+fn attempt() -> AttemptResource {
+    let task = completed();
+    let trace = task.trace;
+    AttemptResource::from(Attempt {
+        epoch: task.epoch,
+        attempt: task.attempt,
+        worker: task.worker,
+        picked_at: task.picked_at,
+        started_at: task.started_at,
+        finished_at: task.finished_at,
+        outcome: task.outcome,
+        trace_id: Some(trace.trace_id),
+        span_id: Some(trace.span_id),
+    })
+}
+
+fn output() -> Output {
+    let stdout = StreamOutput { head: b"hello\n".to_vec(), tail: Vec::new(), bytes: 6 };
+    Output { stdout, ..Output::default() }
+}
+
+fn workers() -> Value {
+    json!({"workers": [{
+        "worker_id": WORKER, "session_id": SESSION, "name": "worker-1", "host": "node-1",
+        "address": "node-1:8083", "version": env!("CARGO_PKG_VERSION"), "state": "alive", "draining": false,
+        "slots": 8, "held": 3, "queues": null, "labels": {"zone": "a"},
+        "registered_at": "2025-10-11T09:00:00.000Z", "last_heartbeat_at": "2025-10-11T09:30:00.000Z",
+        "lease_expires_at": "2025-10-11T09:30:30.000Z", "same_address": 0,
+    }]})
+}
