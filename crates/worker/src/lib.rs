@@ -3,7 +3,7 @@
 //! It knows coordinators only through the protocol and the database not at all. An attempt's way through
 //! it is one direction: [`service`] (Dispatch) → [`held`] (accepted, a slot taken) → [`execute`] → [`run`]
 //! → [`spool`] (the result is safe) → [`report`] (delivered, forgotten). [`attach`] keeps the worker known
-//! to one coordinator beside all that and never waits for it. Start reading at [`serve`].
+//! to one coordinator beside all that and never waits for it. Start reading at [`serve()`].
 
 mod address;
 mod assignment;
