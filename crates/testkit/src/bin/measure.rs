@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
     for (name, task) in [
         ("`sh -c 'echo hello'` drained", json!({"command": "echo hello"})),
-        ("`noop` drained", json!({"executor": "noop"})),
+        ("`noop` drained", json!({"command": "echo hello", "executor": "noop"})),
     ] {
         let fleet = fleet(&program, &server).await?;
         drained(name, "PostgreSQL, 3 processes", &fleet.0.api(), task.clone()).await?;
