@@ -93,6 +93,8 @@ CREATE TABLE sessions (
     version           text NOT NULL,
     coordinator_id    uuid NOT NULL,
     attach            bigint NOT NULL DEFAULT 1,
+    -- The process's own count of its registrations.
+    sequence          bigint NOT NULL,
     slots             integer NOT NULL,
     busy              integer NOT NULL DEFAULT 0,
     draining          boolean NOT NULL DEFAULT false,

@@ -104,6 +104,7 @@ CREATE TABLE sessions (
     version           TEXT NOT NULL,
     coordinator_id    BLOB NOT NULL,
     attach            INTEGER NOT NULL DEFAULT 1,
+    sequence          INTEGER NOT NULL,
     slots             INTEGER NOT NULL,
     busy              INTEGER NOT NULL DEFAULT 0,
     draining          INTEGER NOT NULL DEFAULT 0,

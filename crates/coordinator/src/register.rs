@@ -85,6 +85,7 @@ fn read(coordinator: &Coordinator, request: v1::RegisterWorkerRequest) -> Result
     Ok(Registration {
         worker: convert::id::<WorkerId>(&request.worker_id, "worker_id")?,
         instance: convert::id::<InstanceId>(&request.instance_id, "instance_id")?,
+        sequence: request.sequence,
         name: text("name", request.name)?,
         host: text("host_id", request.host_id)?,
         address: text("address", request.address)?,

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
-use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, Missing, sort_held, to_int, to_micros};
+use distrack_store::shared::{
+    Changed, Ending, HeldRow, LockedRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int,
+    to_micros,
+};
 use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
@@ -25,14 +28,13 @@ pub(crate) async fn register(pool: &PgPool, new: Registration) -> Result<Registe
         Some(current) if current.instance_id == new.instance.as_uuid() => {
             continue_session(&mut transaction, &new, current.id).await?
         }
-        Some(current) if current.leased && current.host != new.host => {
-            return Err(StoreError::Conflict(format!(
-                "worker {} lives on another host ({}); give each worker its own state directory",
-                new.worker, current.host
-            )));
-        }
         // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
-        Some(current) => supersede(&mut transaction, &new, current.id).await?,
+        Some(current) => {
+            if current.leased {
+                refuse_stranger(&new, &current.host, current.instance_id.into())?;
+            }
+            supersede(&mut transaction, &new, current.id).await?
+        }
         None => open(&mut transaction, &new).await?,
     };
     let kept: HashSet<_> = registered.kept.iter().copied().collect();
@@ -57,6 +59,7 @@ async fn open(connection: &mut PgConnection, new: &Registration) -> Result<Regis
         queues(new),
         serde_json::json!(new.labels),
         to_micros(new.lost_after),
+        to_bigint(new.sequence),
     )
     .execute(connection)
     .await;
@@ -81,10 +84,12 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
         queues(new),
         serde_json::json!(new.labels),
         to_micros(new.lost_after),
+        to_bigint(new.sequence),
     )
-    .fetch_one(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await
-    .map_err(store_error)?;
+    .map_err(store_error)?
+    .ok_or_else(|| overtaken(new))?;
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
-use distrack_store::shared::{Changed, Ending, HeldRow, LockedRow, Missing, sort_held, to_int, to_micros};
-use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
+use distrack_store::shared::{
+    Changed, Ending, HeldRow, LockedRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int,
+    to_micros,
+};
+use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -27,14 +30,13 @@ pub(crate) async fn register(database: &Database, new: Registration) -> Result<R
         Some(current) if current.instance_id == new.instance.as_uuid() => {
             continue_session(&mut step, &new, current.id).await?
         }
-        Some(current) if current.leased && current.host != new.host => {
-            return Err(StoreError::Conflict(format!(
-                "worker {} lives on another host ({}); give each worker its own state directory",
-                new.worker, current.host
-            )));
-        }
         // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
-        Some(current) => supersede(&mut step, &new, current.id).await?,
+        Some(current) => {
+            if current.leased {
+                refuse_stranger(&new, &current.host, current.instance_id.into())?;
+            }
+            supersede(&mut step, &new, current.id).await?
+        }
         None => open(&mut step, &new).await?,
     };
     let kept: HashSet<_> = registered.kept.iter().copied().collect();
@@ -61,6 +63,7 @@ async fn open(step: &mut Step, new: &Registration) -> Result<Registered> {
         json!(new.labels),
         to_micros(new.lost_after),
         now,
+        to_bigint(new.sequence),
     )
     .execute(step.connection())
     .await
@@ -82,10 +85,12 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
         json!(new.labels),
         to_micros(new.lost_after),
         now,
+        to_bigint(new.sequence),
     )
-    .fetch_one(step.connection())
+    .fetch_optional(step.connection())
     .await
-    .map_err(store_error)?;
+    .map_err(store_error)?
+    .ok_or_else(|| overtaken(new))?;
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(step, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.

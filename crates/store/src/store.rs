@@ -75,7 +75,8 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a session, or continues the one of the same process, and reconciles its attempts.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another live process on another host has this worker id.
+    /// [`StoreError::Conflict`] when another live process on another host, or a later one on the same, has this
+    /// worker id. [`StoreError::Unavailable`], too, when a later registration of the process came first.
     async fn register(&self, registration: Registration) -> Result<Registered>;
 
     /// Renews leases: `lost_after` from the heartbeats, for all of a coordinator's sessions in one statement.

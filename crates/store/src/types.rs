@@ -175,6 +175,8 @@ pub struct Registration {
     pub worker: WorkerId,
     /// Its process.
     pub instance: InstanceId,
+    /// The process's own count of its registrations, from 1.
+    pub sequence: u64,
     /// What people call it.
     pub name: String,
     /// Its machine.

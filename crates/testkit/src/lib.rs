@@ -14,6 +14,8 @@ mod database;
 mod environment;
 mod eventually;
 mod fleet;
+#[cfg(feature = "cluster")]
+mod house;
 mod migrate;
 mod port;
 mod postgres;
@@ -29,6 +31,8 @@ pub use database::TestDatabase;
 pub use environment::test_postgres_url;
 pub use eventually::{Look, eventually};
 pub use fleet::{Fleet, FleetBuilder, Member, Up};
+#[cfg(feature = "cluster")]
+pub use house::through_the_whole_house;
 pub use migrate::migrate;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresSettings};

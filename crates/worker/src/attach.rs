@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use distrack_core::AttemptRef;
@@ -65,6 +66,8 @@ impl Coordinator {
 pub(crate) struct Attach {
     /// Who it is.
     pub(crate) request: RegisterWorkerRequest,
+    /// How often it has registered, or tried to.
+    pub(crate) registrations: AtomicU64,
     /// With whom.
     pub(crate) coordinators: Vec<Coordinator>,
     /// The host to advertise, if it was set.
@@ -154,7 +157,8 @@ impl Attach {
     async fn register(&self, coordinator: &Coordinator) -> Result<Lease, Status> {
         let host = self.advertise_host.as_deref();
         let address = advertised(host, self.bound, target(coordinator)).await;
-        let mut request = RegisterWorkerRequest { address, ..self.request.clone() };
+        let sequence = self.registrations.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut request = RegisterWorkerRequest { address, sequence, ..self.request.clone() };
         self.attachment.set(None);
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
         let mut own = client(coordinator.endpoint.connect_lazy());

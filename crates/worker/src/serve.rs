@@ -1,6 +1,7 @@
 //! Puts a worker together, lets it run, and takes it down again: the drain.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use distrack_proto::convert;
@@ -134,6 +135,7 @@ impl Worker {
         let draining = CancellationToken::new();
         let attach = Attach {
             request: presentation(&settings, &identity),
+            registrations: AtomicU64::new(0),
             coordinators,
             advertise_host: settings.advertise_host.clone(),
             bound,

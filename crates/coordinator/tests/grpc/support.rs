@@ -124,6 +124,7 @@ pub(crate) fn registration(address: SocketAddr) -> v1::RegisterWorkerRequest {
         labels: Default::default(),
         version: "test".to_owned(),
         held: Vec::new(),
+        sequence: 1,
     }
 }
 

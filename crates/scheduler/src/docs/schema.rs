@@ -75,12 +75,18 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// What a field means, said of it or of the one type that it is unless it is null.
+fn description_of(schema: &Value) -> &str {
+    let own = schema["description"].as_str();
+    let choices = ["oneOf", "anyOf", "allOf"].into_iter().flat_map(|kind| schema[kind].as_array()).flatten();
+    own.or_else(|| choices.into_iter().find_map(|choice| choice["description"].as_str())).unwrap_or_default()
+}
+
 /// A row for a field or a parameter.
 pub(super) fn row(name: &str, place: &str, required: bool, schema: &Value, description: &str) -> String {
     let mark = if required { " <b>required</b>" } else { "" };
     let place = if place.is_empty() { String::new() } else { format!("<br><small>{place}</small>") };
-    let text =
-        if description.is_empty() { schema["description"].as_str().unwrap_or_default() } else { description };
+    let text = if description.is_empty() { description_of(schema) } else { description };
     format!(
         "<tr><td><code>{}</code>{mark}{place}<td>{}<td>{}{}</tr>",
         escape(name),

@@ -146,6 +146,7 @@ macro_rules! conformance_cases {
                 a_worker_moves_to_another_coordinator_with_its_attempts,
                 a_lost_worker_that_comes_back_begins_anew,
                 a_cancelled_attempt_that_its_worker_does_not_hold_is_cancelled,
+                an_overtaken_registration_changes_nothing,
             }
             lease {
                 only_live_sessions_of_the_coordinator_are_renewed,

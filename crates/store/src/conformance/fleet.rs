@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, CoordinatorId, InstanceId, SessionId, TaskDraft, WorkerId};
@@ -21,6 +21,8 @@ pub(super) struct Worker {
     pub(super) session: SessionId,
     /// The registration of it that its coordinator knows.
     attach: AtomicI64,
+    /// What it counts its next registration as.
+    sequence: AtomicU64,
 }
 
 /// A worker that nobody has seen before, with a coordinator of its own and a lease that does not run out.
@@ -29,6 +31,7 @@ pub(super) fn stranger() -> Registration {
     Registration {
         worker,
         instance: InstanceId::new(),
+        sequence: 1,
         name: format!("worker-{worker}"),
         host: "host-1".to_owned(),
         address: format!("{worker}.example:8000"),
@@ -57,12 +60,19 @@ impl Worker {
     pub(super) async fn join_as(store: &Db, registration: Registration) -> Self {
         let registered = store.register(registration.clone()).await.expect("a worker registers");
         let attach = registered.attach.into();
-        Self { store: Arc::clone(store), registration, session: registered.session, attach }
+        Self {
+            store: Arc::clone(store),
+            registration,
+            session: registered.session,
+            attach,
+            sequence: 2.into(),
+        }
     }
 
     /// The same process registers again, with what it holds.
     pub(super) async fn come_back(&self, held: &[AttemptRef]) -> Registered {
-        let registration = Registration { held: held.to_vec(), ..self.registration.clone() };
+        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst);
+        let registration = Registration { held: held.to_vec(), sequence, ..self.registration.clone() };
         let registered = self.store.register(registration).await.expect("a worker registers again");
         self.attach.store(registered.attach, Ordering::SeqCst);
         registered

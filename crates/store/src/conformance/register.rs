@@ -190,3 +190,24 @@ pub async fn a_cancelled_attempt_that_its_worker_does_not_hold_is_cancelled(stor
         assert_eq!(state(&store, attempt.task).await, TaskState::Cancelled);
     }
 }
+
+pub async fn an_overtaken_registration_changes_nothing(store: Db) {
+    let mut worker = Worker::join(&store).await;
+    let overtaken = Registration { sequence: 1, ..worker.registration.clone() };
+    worker.registration.coordinator = CoordinatorId::new();
+    worker.come_back(&[]).await;
+    let held = worker.run(echo()).await;
+    let refused = store.register(overtaken).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(state(&store, held.task).await, TaskState::Running, "it did not know of this one");
+    assert_eq!(worker.renew(LONG).await.alive, [worker.session], "the later coordinator keeps the session");
+
+    let before = worker.registration.clone();
+    worker.restart(&[held]).await;
+    let refused = store.register(Registration { sequence: 99, ..before }).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "an older process cannot come back: {refused:?}"
+    );
+    assert_eq!(worker.renew(LONG).await.alive, [worker.session]);
+}

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use distrack_core::{AttemptRef, TaskState};
+use distrack_core::{AttemptRef, InstanceId, TaskState};
 use uuid::Uuid;
 
 use super::value::task_state;
+use crate::error::StoreError;
 use crate::store::Result;
 use crate::types::{Registered, Registration};
 
@@ -24,6 +25,31 @@ impl HeldRow {
     pub fn attempt_ref(&self) -> AttemptRef {
         AttemptRef { task: self.id.into(), epoch: self.epoch }
     }
+}
+
+/// Refuses a registration under a worker id that another live process has.
+///
+/// A process on the same host has the state directory to itself: the older one is dead, unless it is the
+/// registration that is old, and came late.
+///
+/// # Errors
+/// [`StoreError::Conflict`], said for the user.
+pub fn refuse_stranger(new: &Registration, host: &str, instance: InstanceId) -> Result<()> {
+    if host != new.host {
+        return Err(StoreError::Conflict(format!(
+            "worker {} lives on another host ({host}); give each worker its own state directory",
+            new.worker
+        )));
+    }
+    if new.instance < instance {
+        return Err(StoreError::Conflict(format!("a later process of worker {} has registered", new.worker)));
+    }
+    Ok(())
+}
+
+/// What a registration is told that a later one of its process has overtaken.
+pub fn overtaken(new: &Registration) -> StoreError {
+    StoreError::unavailable(format!("a later registration of worker {} came first", new.worker))
 }
 
 /// Attempts of a session that its worker does not hold.

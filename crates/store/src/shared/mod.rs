@@ -12,7 +12,7 @@ mod submission;
 mod value;
 
 pub use ending::{Changed, Ending, EndingRow, LockedRow};
-pub use held::{HeldRow, Missing, sort_held};
+pub use held::{HeldRow, Missing, overtaken, refuse_stranger, sort_held};
 pub use report::Batch;
 pub use row::{AttemptRow, ClaimedRow, OutputRow, QueueRow, TaskRow, WorkerRow};
 pub use submission::{Created, SubmissionRow, Taken, answer};

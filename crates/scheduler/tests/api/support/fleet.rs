@@ -18,6 +18,7 @@ pub(crate) struct Worker {
 pub(crate) fn stranger() -> Registration {
     Registration {
         worker: WorkerId::new(),
+        sequence: 1,
         instance: InstanceId::new(),
         name: "w1".to_owned(),
         host: "h".to_owned(),
