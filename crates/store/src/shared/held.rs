@@ -65,7 +65,7 @@ impl Missing {
     /// Sorts rows by their state.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
+    /// [`StoreError::Corrupt`] when a row cannot be read.
     pub fn sort(rows: Vec<HeldRow>) -> Result<Self> {
         let mut missing = Self::default();
         rows.iter().try_for_each(|row| missing.add(row))?;
@@ -91,7 +91,7 @@ impl Missing {
 /// does not.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
+/// [`StoreError::Corrupt`] when a row cannot be read.
 pub fn sort_held(rows: &[HeldRow], new: &Registration, registered: &mut Registered) -> Result<Missing> {
     let held: HashSet<_> = new.held.iter().copied().collect();
     let mut missing = Missing::default();
