@@ -120,6 +120,8 @@ impl FleetBuilder {
             let launch = self.launch(&root, "coordinator", n, flags)?;
             fleet.coordinators.push(Member::start(launch, port, admin)?);
         }
+        // A worker that comes before its coordinator is ready attaches to another one: a test must know to whom.
+        join_all(fleet.coordinators.iter().map(Member::wait_ready)).await;
         let coordinators: Vec<String> = fleet.coordinators.iter().map(Member::address).collect();
         for n in 0..self.workers {
             let (port, admin) = (free_port(), free_port());
