@@ -14,12 +14,17 @@ use tracing::info;
 use crate::fleet::{Attached, Client, Pause};
 use crate::{Coordinator, status};
 
+/// How long a registration waits for the first sight of a current schema.
+const SCHEMA_WITHIN: Duration = Duration::from_secs(2);
+
 pub(crate) async fn register(
     coordinator: &Coordinator,
     request: v1::RegisterWorkerRequest,
 ) -> Result<v1::RegisterWorkerResponse, Status> {
     let registration = read(coordinator, request)?;
-    if !coordinator.current.is_cancelled() {
+    // A coordinator that has just started is about to see it: better a moment here than another round elsewhere.
+    let seen = tokio::time::timeout(SCHEMA_WITHIN, coordinator.current.cancelled()).await;
+    if seen.is_err() {
         return Err(Status::unavailable("the database has not been seen with a current schema yet"));
     }
     let client = client(&registration.address)?;

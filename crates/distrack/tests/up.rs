@@ -21,7 +21,10 @@ async fn up_runs_a_command_with_nothing_set_up() {
     let task = api.schedule("echo hello", 0.0).await.unwrap();
     assert_eq!(api.wait_terminal(id(&task), LIMIT).await["state"], "completed");
     assert_eq!(api.output(id(&task)).await.unwrap()["stdout"]["head"], "hello\n");
-    assert_eq!(api.workers().await.unwrap()["workers"].as_array().unwrap().len(), 2);
+    eventually(LIMIT, "both workers", || async {
+        (api.workers().await.unwrap()["workers"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
