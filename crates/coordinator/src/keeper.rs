@@ -6,6 +6,7 @@ use std::time::Duration;
 use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::{MAX_BATCH, convert, v1};
 use distrack_store::Wakeup;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
 use crate::Coordinator;
@@ -16,10 +17,13 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// Runs until the coordinator stops.
 pub(crate) async fn run(coordinator: Arc<Coordinator>, mut cancelled: Wakeup) {
     let mut reachable = true;
+    // Outside of the loop: hints that come faster than it ticks must not put renewals off.
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let hinted = tokio::select! {
             () = cancelled.wait() => true,
-            () = tokio::time::sleep(TICK) => false,
+            _ = ticks.tick() => false,
             () = coordinator.shutdown.cancelled() => return,
         };
         for worker in coordinator.fleet.detach_silent(coordinator.settings.lost_after) {
