@@ -1,7 +1,8 @@
 //! Sending claimed attempts to their worker, until it is certain who has them.
 //!
 //! A worker that answers says so for each attempt. Without an answer the same epochs are sent again; only
-//! what provably never arrived is given back, and only what is alone at fault is failed. After a few silent tries the registration is dropped: the
+//! what provably never arrived is given back, and only what is alone at fault is failed.
+//! After a few silent tries the registration is dropped: the
 //! worker, if it lives, registers anew and says what it holds.
 
 use std::sync::Arc;

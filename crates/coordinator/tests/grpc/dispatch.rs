@@ -147,3 +147,29 @@ async fn a_cancel_reaches_the_worker_by_call_and_by_heartbeat() {
     let answer = served.client.heartbeat(heartbeat).await.unwrap().into_inner();
     assert_eq!(answer.cancel, call.attempts);
 }
+
+#[tokio::test]
+async fn leases_are_renewed_while_cancels_keep_coming() {
+    let mut served = coordinator().await;
+    let worker = worker([Ok(Acceptance::Accepted)]).await;
+    let registered = served.register(worker.address).await;
+    let task = served.submit("sleep 60").await;
+    served.until(task, |task| task.state == TaskState::Dispatched).await;
+    let store = std::sync::Arc::clone(&served.store);
+    let lease = async || distrack_store::Store::workers(&*store).await.unwrap()[0].lease_expires_at;
+    let before = lease().await;
+    let heartbeat = v1::HeartbeatRequest {
+        session_id: registered.session_id,
+        attach: registered.attach,
+        busy: 1,
+        draining: false,
+    };
+    served.client.heartbeat(heartbeat).await.unwrap();
+    let renewed = async {
+        while lease().await <= before {
+            distrack_store::Store::cancel(&*store, task).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, renewed).await.expect("the lease is renewed in time");
+}
