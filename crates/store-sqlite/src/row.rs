@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub(crate) type TaskRow = shared::TaskRow<Instant>;
 pub(crate) type AttemptRow = shared::AttemptRow<Instant>;
 pub(crate) type WorkerRow = shared::WorkerRow<Instant>;
+pub(crate) type ClaimedRow = shared::ClaimedRow<Instant>;
+pub(crate) type LockedRow = shared::LockedRow<Instant>;
 
 /// Microseconds since the epoch.
 #[derive(Clone, Copy, Debug, sqlx::Type)]
