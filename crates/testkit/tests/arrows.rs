@@ -9,9 +9,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate with the crates of ours that it may be built from.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("distrack-core", &[]),
-    ("distrack-telemetry", &[]),
+    ("distrack-dashboards", &[]),
+    ("distrack-telemetry", &["distrack-core"]),
     ("distrack-testkit", &IN_PROCESS),
     ("distrack-proto", &["distrack-core"]),
     ("distrack-store", &["distrack-core"]),
