@@ -1,7 +1,8 @@
 //! Gauges of the whole fleet. They come from the database, so that every coordinator shows the same value: take `max`
 //! of them, never `sum`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use distrack_store::{QueueSnapshot, WorkerSession, WorkerState};
@@ -21,6 +22,26 @@ pub(crate) struct Gauges {
     worker_heartbeat: GaugeVec,
     worker_slots_used: IntGaugeVec,
     worker_same_address: IntGaugeVec,
+    shown_queues: Labels<String>,
+    shown_workers: Labels<(String, String)>,
+}
+
+const STATES: [&str; 4] = ["scheduled", "ready", "dispatched", "running"];
+const SLOTS: [&str; 2] = ["used", "free"];
+
+/// The labels that are shown now.
+#[derive(Clone, Debug, Default)]
+struct Labels<T>(Arc<Mutex<BTreeSet<T>>>);
+
+impl<T: Ord> Labels<T> {
+    /// Shows others; returns those that are gone.
+    fn replace<L: Into<T>>(&self, labels: impl IntoIterator<Item = L>) -> Vec<T> {
+        let labels: BTreeSet<T> = labels.into_iter().map(Into::into).collect();
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = std::mem::take(&mut *shown).into_iter().filter(|label| !labels.contains(label)).collect();
+        *shown = labels;
+        gone
+    }
 }
 
 /// What is shown of one label of `queue`, which `other` may share.
@@ -82,6 +103,8 @@ impl Gauges {
                 "Other live workers that advertise this worker's address. Must be 0. Fleet-wide: take max.",
                 &worker,
             ),
+            shown_queues: Labels::default(),
+            shown_workers: Labels::default(),
         }
     }
 
@@ -111,28 +134,41 @@ impl Gauges {
                 (shown.workers, shown.slots) = (count, slots);
             }
         }
-        self.queue_lag.reset();
-        self.queue_tasks.reset();
-        self.queue_workers.reset();
-        self.queue_slots.reset();
+        let gone = self.shown_queues.replace(shown.keys().copied());
+        for queue in gone {
+            // What a scrape in between may miss is only what is gone.
+            let _ = self.queue_lag.remove_label_values(&[&queue]);
+            let _ = self.queue_workers.remove_label_values(&[&queue]);
+            for state in STATES {
+                let _ = self.queue_tasks.remove_label_values(&[&queue, state]);
+            }
+            for state in SLOTS {
+                let _ = self.queue_slots.remove_label_values(&[&queue, state]);
+            }
+        }
         for (queue, shown) in shown {
             self.queue_lag.with_label_values(&[queue]).set(shown.lag);
-            for (state, tasks) in ["scheduled", "ready", "dispatched", "running"].into_iter().zip(shown.tasks)
+            for (state, tasks) in STATES.into_iter().zip(shown.tasks)
             {
                 let tasks = i64::try_from(tasks).unwrap_or(i64::MAX);
                 self.queue_tasks.with_label_values(&[queue, state]).set(tasks);
             }
             self.queue_workers.with_label_values(&[queue]).set(shown.workers);
-            for (state, slots) in ["used", "free"].into_iter().zip(shown.slots) {
+            for (state, slots) in SLOTS.into_iter().zip(shown.slots) {
                 self.queue_slots.with_label_values(&[queue, state]).set(slots);
             }
         }
     }
 
     fn show_workers(&self, workers: &[WorkerSession]) {
-        self.worker_heartbeat.reset();
-        self.worker_slots_used.reset();
-        self.worker_same_address.reset();
+        let living = workers.iter().filter(|worker| worker.state != WorkerState::Lost);
+        let labels = living.map(|worker| (worker.name.clone(), worker.worker.to_string()));
+        for (name, id) in self.shown_workers.replace(labels) {
+            let labels = [name.as_str(), id.as_str()];
+            let _ = self.worker_heartbeat.remove_label_values(&labels);
+            let _ = self.worker_slots_used.remove_label_values(&labels);
+            let _ = self.worker_same_address.remove_label_values(&labels);
+        }
         let mut counts = [0; 3];
         for worker in workers {
             let state = match worker.state {

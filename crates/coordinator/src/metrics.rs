@@ -157,6 +157,8 @@ impl Instruments {
     /// Measures how long a claimed attempt waited.
     pub(crate) fn claimed(&self, claimed: &Claimed, trace: Option<TraceId>) {
         let queue = self.queue.of(claimed.queue.as_str());
+        // From its first claim on: an increase from nothing is no increase.
+        self.lost.with_label_values(&[queue]);
         self.wait.with_label_values(&[queue]).observe_traced(claimed.waited().as_secs_f64(), trace);
     }
 

@@ -8,10 +8,12 @@ mod banner;
 mod cli;
 mod client;
 mod exits;
+mod measured;
 mod roles;
 mod say;
 mod settings;
 mod shutdown;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

@@ -1,25 +1,27 @@
-//! The metrics port of a gRPC service: `/metrics`, `/livez` and `/readyz` over HTTP.
+//! The metrics port of a gRPC service: `/metrics`, `/livez`, `/readyz` and `/admin/log` over HTTP.
 
 use std::io;
+use std::net::SocketAddr;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Metrics, Readiness};
+pub use crate::admin_log::log_routes;
+use crate::{Metrics, Readiness, accept, openmetrics};
 
-/// The three routes, to be served alone or merged into another router.
+/// What anybody may ask, to be merged into another router.
 pub fn routes(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
-        .route("/metrics", get(move || async move { render(&metrics) }))
+        .route("/metrics", get(move |headers: HeaderMap| async move { render(&metrics, &headers) }))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(move || async move { ready(&readiness) }))
 }
 
-/// Serves the routes until `shutdown`.
+/// Serves these and [`log_routes`] until `shutdown`.
 ///
 /// # Errors
 /// When the listener fails.
@@ -29,13 +31,19 @@ pub async fn serve(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    axum::serve(listener, routes(metrics, readiness))
+    let routes = routes(metrics, readiness).merge(log_routes());
+    axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { shutdown.cancelled().await })
         .await
 }
 
-fn render(metrics: &Metrics) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+fn render(metrics: &Metrics, headers: &HeaderMap) -> Response {
+    let (kind, page) = if accept::prefers_openmetrics(headers) {
+        (openmetrics::CONTENT_TYPE, metrics.render_openmetrics())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics.render())
+    };
+    ([(header::CONTENT_TYPE, kind), (header::VARY, "accept")], page).into_response()
 }
 
 fn ready(readiness: &Readiness) -> Response {

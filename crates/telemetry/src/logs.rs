@@ -1,10 +1,17 @@
 //! Structured logs: one line for each thing that happened, on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::log_filter::{Control, filtered};
+use crate::log_format::Style;
+use crate::log_layer::LogLayer;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +22,17 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
+}
+
+impl LogFormat {
+    fn style(self) -> Style {
+        let terminal = std::io::stderr().is_terminal();
+        match self {
+            Self::Auto if !terminal => Style::Json,
+            Self::Json => Style::Json,
+            Self::Auto | Self::Pretty => Style::Pretty { colour: terminal },
+        }
+    }
 }
 
 impl FromStr for LogFormat {
@@ -55,25 +73,51 @@ fn names_a_target(piece: &str) -> bool {
     piece.contains(['=', '[']) || piece.contains("::")
 }
 
+/// A layer that sees every span and event beside the logs, filtered by itself: the exporter of spans.
+pub type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Sends this process's logs to standard error. The first call wins; later ones change nothing.
 pub fn init(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // A line that cannot be written would be complained of on the same standard error, by a panic.
-        .log_internal_errors(false);
-    let pretty = match format {
-        LogFormat::Auto => std::io::stderr().is_terminal(),
-        LogFormat::Json => false,
-        LogFormat::Pretty => true,
-    };
+    init_as("", format, filter, None);
+}
+
+/// The same for a process of this role, which is the `service` of lines that no service's own code says, and with
+/// an exporter of spans.
+pub fn init_as(role: &str, format: LogFormat, filter: &str, spans: Option<SpanLayer>) {
+    let style = format.style();
+    let (logs, handle) = filtered(LogLayer::new(style, role, to_standard_error), filter);
     // A second initialisation in one process (tests) is no error worth stopping for.
-    let _ = if pretty {
-        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
-    };
+    if tracing_subscriber::registry().with(spans).with(logs).try_init().is_ok() {
+        let _ = CONTROL.set(handle);
+    }
+}
+
+/// The filter in force; none before [`init`].
+pub fn filter() -> Option<String> {
+    CONTROL.get().map(Control::filter)
+}
+
+/// Changes the filter while running, and says so in the log.
+///
+/// # Errors
+/// Says what is wrong with it, as [`check_filter`] does; then nothing has changed.
+pub fn set_filter(filter: &str) -> Result<(), String> {
+    let control = CONTROL.get().ok_or_else(|| "this process has set up no logs".to_owned())?;
+    control.set(filter)
+}
+
+/// Goes back to the filter of the start, and hands it back; none before [`init`].
+pub fn restore_filter() -> Option<String> {
+    let control = CONTROL.get()?;
+    control.set(&control.initial).ok()?;
+    Some(control.initial.clone())
+}
+
+static CONTROL: OnceLock<Control> = OnceLock::new();
+
+/// A line that cannot be written is lost: there is nowhere to complain.
+fn to_standard_error(line: &str) {
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

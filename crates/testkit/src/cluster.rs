@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use distrack_store::Store;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::{Metrics, Readiness, Traces};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -128,14 +128,14 @@ async fn listen() -> Result<TcpListener> {
 fn scheduler(listener: TcpListener, store: Arc<dyn Store>) -> Member {
     let (settings, metrics) = (distrack_scheduler::Settings::default(), Metrics::new("scheduler"));
     Member::start("scheduler".to_owned(), |readiness, stop| {
-        distrack_scheduler::serve(listener, store, settings, metrics, readiness, stop)
+        distrack_scheduler::serve(listener, store, settings, metrics, Traces::off(), readiness, stop)
     })
 }
 
 fn coordinator(n: usize, listener: TcpListener, store: Arc<dyn Store>) -> Member {
     let (settings, metrics) = (distrack_coordinator::Settings::default(), Metrics::new("coordinator"));
     Member::start(format!("coordinator-{n}"), |readiness, stop| {
-        distrack_coordinator::serve(listener, store, settings, metrics, readiness, stop)
+        distrack_coordinator::serve(listener, store, settings, metrics, Traces::off(), readiness, stop)
     })
 }
 
@@ -150,6 +150,6 @@ fn worker(n: usize, listener: TcpListener, coordinators: &[String], folder: &Pat
     };
     let metrics = Metrics::new("worker");
     Member::start(name, |readiness, stop| {
-        distrack_worker::serve(listener, settings, metrics, readiness, stop)
+        distrack_worker::serve(listener, settings, metrics, Traces::off(), readiness, stop)
     })
 }

@@ -10,6 +10,7 @@
 mod api;
 #[cfg(feature = "cluster")]
 mod cluster;
+mod collector;
 mod database;
 mod environment;
 mod eventually;
@@ -27,6 +28,7 @@ mod wrap;
 pub use api::{Answer, Api};
 #[cfg(feature = "cluster")]
 pub use cluster::Cluster;
+pub use collector::{Collector, ExportedSpan};
 pub use database::TestDatabase;
 pub use environment::test_postgres_url;
 pub use eventually::{Look, eventually};

@@ -11,6 +11,8 @@ use distrack_core::AttemptRef;
 use distrack_proto::convert;
 use distrack_proto::v1::{self, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest};
 use distrack_telemetry::rpc::ClientCalls;
+use rand::seq::SliceRandom;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -24,9 +26,9 @@ use crate::identity::{Identity, host_name};
 use crate::stop::Stop;
 use crate::{ServeError, Settings};
 
-/// How long a registration may take: it reconciles.
 const REGISTER: &str = "distrack.v1.CoordinatorService/RegisterWorker";
 const HEARTBEAT: &str = "distrack.v1.CoordinatorService/Heartbeat";
+/// How long a registration may take: it reconciles.
 const REGISTER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a heartbeat may take.
 const HEARTBEAT_WITHIN: Duration = Duration::from_secs(3);
@@ -54,13 +56,38 @@ impl Coordinator {
         if endpoint.uri().host().is_none() || endpoint.uri().port().is_none() {
             return Err(bad());
         }
-        let endpoint = endpoint
+        Ok(Self { name: address.to_owned(), endpoint })
+    }
+
+    /// The way to one machine of those that the name stands for, whichever answers: all calls of a registration must
+    /// reach the same coordinator, and the workers of a fleet spread over all of them.
+    async fn one(&self) -> Result<Endpoint, Status> {
+        let refused = |error: &dyn std::fmt::Display| Status::unavailable(format!("cannot connect: {error}"));
+        let found = timeout(CONNECT_WITHIN, lookup_host(target(self))).await;
+        let found = found.map_err(|_| refused(&"its name is not found in time"))?;
+        let mut addresses: Vec<SocketAddr> = found.map_err(|error| refused(&error))?.collect();
+        addresses.shuffle(&mut rand::rng());
+        let mut last = refused(&"its name has no address");
+        for address in addresses {
+            match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
+                Ok(Ok(_)) => return self.at(address),
+                Ok(Err(error)) => last = refused(&error),
+                Err(_) => last = refused(&"no answer"),
+            }
+        }
+        Err(last)
+    }
+
+    fn at(&self, address: SocketAddr) -> Result<Endpoint, Status> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"));
+        let endpoint = endpoint.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(endpoint
+            .origin(self.endpoint.uri().clone())
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true);
-        Ok(Self { name: address.to_owned(), endpoint })
+            .keep_alive_while_idle(true))
     }
 }
 
@@ -160,13 +187,14 @@ impl Attach {
     }
 
     async fn register(&self, coordinator: &Coordinator) -> Result<Lease, Status> {
+        let endpoint = coordinator.one().await?;
         let host = self.advertise_host.as_deref();
         let address = advertised(host, self.bound, target(coordinator)).await;
         let sequence = self.registrations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut request = RegisterWorkerRequest { address, sequence, ..self.request.clone() };
         self.attachment.set(None);
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
-        let mut own = client(coordinator.endpoint.connect_lazy());
+        let mut own = client(endpoint.connect_lazy());
         let address = request.address.clone();
         let call = self.calls.observe(REGISTER, own.register_worker(request));
         let call = timeout(REGISTER_WITHIN, call).await;
@@ -181,7 +209,7 @@ impl Attach {
         self.attachment.set(Some(Attached {
             registration,
             coordinator: coordinator.name.clone(),
-            client: client(coordinator.endpoint.connect_lazy()),
+            client: client(endpoint.connect_lazy()),
         }));
         info!(coordinator = coordinator.name, session_id = %session, attach = answer.attach, address,
             killed = answer.kill.len(), "registered");

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use distrack_coordinator::Settings;
+use distrack_core::TracePolicy;
 use distrack_store::{Retention, Store};
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::Readiness;
+use distrack_telemetry::traces::Process;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::roles::Coordinator;
 use crate::settings::shared::Timing;
+use crate::telemetry::Telemetry;
 use crate::wiring::{self, Admin};
 
 /// Where a coordinator listens.
@@ -20,15 +23,31 @@ pub(crate) struct Ports {
     pub(crate) metrics: TcpListener,
 }
 
+/// How attempts are told of in spans.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Telling {
+    /// What spans call the database.
+    pub(crate) database: &'static str,
+    /// Which traces attempts get.
+    pub(crate) trace_policy: TracePolicy,
+}
+
 /// Runs until `shutdown`.
-pub(crate) async fn run(settings: Coordinator, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    settings: Coordinator,
+    process: Process,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let ports = Ports {
         grpc: wiring::listen(&settings.listen, "coordinator_port").await?,
         metrics: wiring::listen(&settings.metrics, "metrics_port").await?,
     };
     tracing::info!(database = %settings.database, "coordinator starts");
     let store = wiring::open_store(&settings.database)?;
-    serve(ports, store, settings.timing, Readiness::waiting("starting"), shutdown).await
+    let telling = Telling { database: settings.database.system(), trace_policy: settings.trace_policy };
+    let telemetry = Telemetry::start("coordinator", &process);
+    let readiness = Readiness::waiting("starting");
+    serve(ports, store, settings.timing, telling, telemetry, readiness, shutdown).await
 }
 
 /// Serves on `ports`; the metrics are there until the very end.
@@ -36,6 +55,8 @@ pub(crate) async fn serve(
     ports: Ports,
     store: Arc<dyn Store>,
     timing: Timing,
+    telling: Telling,
+    telemetry: Telemetry,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -43,11 +64,17 @@ pub(crate) async fn serve(
         heartbeat_interval: timing.heartbeat_interval,
         lost_after: timing.lost_after,
         retention: Retention { tasks: timing.retention, ..Retention::default() },
+        trace_policy: telling.trace_policy,
+        database: telling.database,
         ..Settings::default()
     };
-    let metrics = Metrics::new("coordinator");
+    telemetry.say("coordinator");
+    let store = telemetry.measured(store);
+    let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
-    let served = distrack_coordinator::serve(ports.grpc, store, settings, metrics, readiness, shutdown).await;
+    let served =
+        distrack_coordinator::serve(ports.grpc, store, settings, metrics, traces, readiness, shutdown).await;
+    telemetry.stop().await;
     admin.stop().await;
     Ok(served?)
 }

@@ -10,23 +10,37 @@ pub(crate) mod worker;
 
 use std::future::Future;
 
-use distrack_telemetry::logs;
+use distrack_telemetry::logs::{self, SpanLayer};
 use distrack_worker::Shutdown;
 
 use crate::cli::Plan;
 use crate::say::say;
 use crate::settings::shared::Logs;
+use crate::telemetry::{self, Telemetry};
 use crate::{client, exits, shutdown};
 
 /// Carries out a plan; returns the exit code.
 pub(crate) async fn run(plan: Plan) -> u8 {
     match plan {
-        Plan::Up(settings, logs) => service(logs, |stop| up::run(settings, stop)).await,
-        Plan::Scheduler(settings, logs) => service(logs, |stop| scheduler::run(settings, stop.drain)).await,
-        Plan::Coordinator(settings, logs) => {
-            service(logs, |stop| coordinator::run(settings, stop.drain)).await
+        Plan::Up(settings, logs) => {
+            let process = telemetry::process(false);
+            let scheduler = Telemetry::start("scheduler", &process);
+            let spans = scheduler.layer();
+            service("up", logs, spans, |stop| up::run(settings, process, scheduler, stop)).await
         }
-        Plan::Worker(settings, logs) => service(logs, |stop| worker::run(settings, stop)).await,
+        Plan::Scheduler(settings, logs) => {
+            let telemetry = Telemetry::start("scheduler", &telemetry::process(true));
+            let spans = telemetry.layer();
+            service("scheduler", logs, spans, |stop| scheduler::run(settings, telemetry, stop.drain)).await
+        }
+        Plan::Coordinator(settings, logs) => {
+            let process = telemetry::process(true);
+            service("coordinator", logs, None, |stop| coordinator::run(settings, process, stop.drain)).await
+        }
+        Plan::Worker(settings, logs) => {
+            let process = telemetry::process(true);
+            service("worker", logs, None, |stop| worker::run(settings, process, stop)).await
+        }
         Plan::Migrate(settings, logs) => {
             logs::init(logs.format, &logs.filter);
             migrate::run(settings).await.unwrap_or_else(|error| failed(&error))
@@ -36,11 +50,11 @@ pub(crate) async fn run(plan: Plan) -> u8 {
     }
 }
 
-async fn service<F>(logs: Logs, run: impl FnOnce(Shutdown) -> F) -> u8
+async fn service<F>(role: &str, logs: Logs, spans: Option<SpanLayer>, run: impl FnOnce(Shutdown) -> F) -> u8
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    logs::init(logs.format, &logs.filter);
+    logs::init_as(role, logs.format, &logs.filter, spans);
     let stop = match shutdown::signals() {
         Ok(stop) => stop,
         Err(error) => return failed(&error.into()),

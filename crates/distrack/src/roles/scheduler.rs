@@ -2,34 +2,42 @@
 
 use std::sync::Arc;
 
-use distrack_scheduler::Settings;
 use distrack_store::Store;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::Readiness;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::roles::Scheduler;
+use crate::settings::shared::Api;
+use crate::telemetry::Telemetry;
 use crate::wiring;
 
 /// Runs until `shutdown`.
-pub(crate) async fn run(settings: Scheduler, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    settings: Scheduler,
+    telemetry: Telemetry,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let listener = wiring::listen(&settings.listen, "scheduler_port").await?;
     tracing::info!(database = %settings.database, "scheduler starts");
     let store = wiring::open_store(&settings.database)?;
-    let readiness = Readiness::waiting("starting");
-    serve(listener, store, settings.allowed_hosts, readiness, shutdown).await
+    serve(listener, store, settings.api, telemetry, Readiness::waiting("starting"), shutdown).await
 }
 
 /// Serves on `listener`, which shows metrics and readiness too.
 pub(crate) async fn serve(
     listener: TcpListener,
     store: Arc<dyn Store>,
-    allowed_hosts: Vec<String>,
+    api: Api,
+    telemetry: Telemetry,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let settings = Settings { allowed_hosts, ..Settings::default() };
-    distrack_scheduler::serve(listener, store, settings, Metrics::new("scheduler"), readiness, shutdown)
-        .await?;
-    Ok(())
+    telemetry.say("scheduler");
+    let store = telemetry.measured(store);
+    let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
+    let served =
+        distrack_scheduler::serve(listener, store, api.into(), metrics, traces, readiness, shutdown).await;
+    telemetry.stop().await;
+    Ok(served?)
 }

@@ -10,22 +10,30 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use distrack_store::Store;
 use distrack_telemetry::Readiness;
+use distrack_telemetry::traces::Process;
 use distrack_worker::Shutdown;
 use tokio_util::sync::CancellationToken;
 
+use super::coordinator::Telling;
 use super::migrate::{self, Migrated, Refused};
 use super::parts::{Part, Parts};
 use super::{coordinator, scheduler, worker};
 use crate::banner::Banner;
 use crate::settings::roles::Up;
 use crate::settings::{Database, Listen};
+use crate::telemetry::Telemetry;
 use crate::{client, wiring};
 
 /// How long to wait for a Postgres, and for the services to be ready before the banner is shown anyway.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Runs until `shutdown`, then drains the workers first, the coordinator next, the scheduler last.
-pub(crate) async fn run(settings: Up, shutdown: Shutdown) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    settings: Up,
+    process: Process,
+    scheduler: Telemetry,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let _lock = lock(&settings.data_dir)?;
     let ports = Ports::bind(&settings).await?;
     let banner = ports.banner(&settings)?;
@@ -33,7 +41,7 @@ pub(crate) async fn run(settings: Up, shutdown: Shutdown) -> anyhow::Result<()> 
         store = open(&settings) => store?,
         () = shutdown.drain.cancelled() => return Ok(()),
     };
-    let parts = start(settings, store, ports, &shutdown.now)?;
+    let parts = start(settings, store, ports, (&process, scheduler), &shutdown.now)?;
     let stop = tokio::select! {
         () = parts.ready(WAIT) => false,
         () = shutdown.drain.cancelled() => true,
@@ -141,6 +149,7 @@ fn start(
     settings: Up,
     store: Arc<dyn Store>,
     ports: Ports,
+    (process, telemetry): (&Process, Telemetry),
     now: &CancellationToken,
 ) -> anyhow::Result<Parts> {
     let coordinator = wiring::dialled(&ports.coordinator.grpc)?.to_string();
@@ -154,18 +163,22 @@ fn start(
         };
         let running = settings.running.clone();
         let now = now.clone();
+        let telemetry = Telemetry::start("worker", process);
         let begin = |readiness: Readiness, drain| {
-            worker::serve(port, place, running, readiness, Shutdown { drain, now })
+            worker::serve(port, place, running, telemetry, readiness, Shutdown { drain, now })
         };
         parts.start(Part::Worker, begin);
     }
     let shared = Arc::clone(&store);
     let timing = settings.timing;
+    let database = settings.database.as_ref().map_or("sqlite", Database::system);
+    let telling = Telling { database, trace_policy: settings.trace_policy };
+    let coordinating = Telemetry::start("coordinator", process);
     parts.start(Part::Coordinator, |readiness, stop| {
-        coordinator::serve(ports.coordinator, shared, timing, readiness, stop)
+        coordinator::serve(ports.coordinator, shared, timing, telling, coordinating, readiness, stop)
     });
     parts.start(Part::Scheduler, |readiness, stop| {
-        scheduler::serve(ports.scheduler, store, settings.allowed_hosts, readiness, stop)
+        scheduler::serve(ports.scheduler, store, settings.api, telemetry, readiness, stop)
     });
     Ok(parts)
 }

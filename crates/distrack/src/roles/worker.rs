@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::Readiness;
+use distrack_telemetry::traces::Process;
 use distrack_worker::{Settings, Shutdown};
 use tokio::net::TcpListener;
 
 use crate::settings::roles::Worker;
 use crate::settings::shared::Running;
+use crate::telemetry::Telemetry;
 use crate::wiring::{self, Admin};
 
 /// Where a worker listens.
@@ -32,7 +34,7 @@ pub(crate) struct Place {
 }
 
 /// Runs until `shutdown`.
-pub(crate) async fn run(settings: Worker, shutdown: Shutdown) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Worker, process: Process, shutdown: Shutdown) -> anyhow::Result<()> {
     let ports = Ports {
         grpc: wiring::listen(&settings.listen, "worker_port").await?,
         metrics: wiring::listen(&settings.metrics, "metrics_port").await?,
@@ -62,7 +64,8 @@ pub(crate) async fn run(settings: Worker, shutdown: Shutdown) -> anyhow::Result<
         state_dir,
     };
     let told = Settings { state_dir_numbered, ..told(place, settings.running) };
-    serve_as(ports, told, Readiness::waiting("starting"), shutdown).await
+    let telemetry = Telemetry::start("worker", &process);
+    serve_as(ports, told, telemetry, Readiness::waiting("starting"), shutdown).await
 }
 
 /// The host of `host:port`.
@@ -80,10 +83,11 @@ pub(crate) async fn serve(
     ports: Ports,
     place: Place,
     running: Running,
+    telemetry: Telemetry,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    serve_as(ports, told(place, running), readiness, shutdown).await
+    serve_as(ports, told(place, running), telemetry, readiness, shutdown).await
 }
 
 fn told(place: Place, running: Running) -> Settings {
@@ -99,6 +103,7 @@ fn told(place: Place, running: Running) -> Settings {
         drain_timeout: running.drain_timeout,
         kill_grace: running.kill_grace,
         child_env: running.child_env,
+        trace_command: running.trace_command,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Settings::default()
     }
@@ -107,12 +112,15 @@ fn told(place: Place, running: Running) -> Settings {
 async fn serve_as(
     ports: Ports,
     settings: Settings,
+    telemetry: Telemetry,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let metrics = Metrics::new("worker");
+    telemetry.say("worker");
+    let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
-    let served = distrack_worker::serve(ports.grpc, settings, metrics, readiness, shutdown).await;
+    let served = distrack_worker::serve(ports.grpc, settings, metrics, traces, readiness, shutdown).await;
+    telemetry.stop().await;
     admin.stop().await;
     Ok(served?)
 }

@@ -50,6 +50,14 @@ impl Database {
         }
     }
 
+    /// What spans call it: the name of the semantic conventions.
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgresql",
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+
     /// The host and port at which it is dialled; `None` for a file or a socket.
     pub(crate) fn dialled(&self) -> Option<(String, u16)> {
         let Self::Postgres(Secret(url)) = self else { return None };

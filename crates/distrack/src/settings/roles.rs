@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use distrack_core::TracePolicy;
 use distrack_proto::MAX_NAME_BYTES;
 
 use super::reader::Reader;
-use super::shared::{Running, Timing, allowed_hosts, bind, database, fleet_database, folder, listen};
+use super::shared::{Api, Running, Timing, bind, database, fleet_database, folder, listen};
 use super::values::{self, Listen};
 use super::{Database, Role, masked, shared};
 
@@ -15,7 +16,7 @@ use super::{Database, Role, masked, shared};
 pub(crate) struct Scheduler {
     pub(crate) listen: Listen,
     pub(crate) database: Database,
-    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) api: Api,
 }
 
 /// What `coordinator` is told.
@@ -25,6 +26,7 @@ pub(crate) struct Coordinator {
     pub(crate) metrics: Listen,
     pub(crate) database: Database,
     pub(crate) timing: Timing,
+    pub(crate) trace_policy: TracePolicy,
 }
 
 /// Where a worker keeps its identity and spool.
@@ -80,8 +82,9 @@ pub(crate) struct Up {
     pub(crate) database: Option<Database>,
     pub(crate) data_dir: PathBuf,
     pub(crate) workers: u16,
-    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) api: Api,
     pub(crate) timing: Timing,
+    pub(crate) trace_policy: TracePolicy,
     pub(crate) running: Running,
 }
 
@@ -97,8 +100,8 @@ impl Scheduler {
         let bind = bind(reader);
         let listen = listen(reader, "scheduler_port", &bind);
         let database = fleet_database(reader, Role::Scheduler);
-        let allowed_hosts = allowed_hosts(reader);
-        Some(Self { listen: listen?, database: database?, allowed_hosts })
+        let api = Api::read(reader);
+        Some(Self { listen: listen?, database: database?, api: api? })
     }
 }
 
@@ -109,7 +112,14 @@ impl Coordinator {
         let metrics = shared::listen(reader, "metrics_port", &bind);
         let database = fleet_database(reader, Role::Coordinator);
         let timing = Timing::read(reader);
-        Some(Self { listen: listen?, metrics: metrics?, database: database?, timing: timing? })
+        let trace_policy = reader.one("trace_mode", str::parse);
+        Some(Self {
+            listen: listen?,
+            metrics: metrics?,
+            database: database?,
+            timing: timing?,
+            trace_policy: trace_policy?,
+        })
     }
 }
 
@@ -185,8 +195,9 @@ impl Up {
         let workers = reader.one("workers", |text| {
             u16::try_from(values::number(text, 1, 1000)?).map_err(|error| error.to_string())
         });
-        let allowed_hosts = allowed_hosts(reader);
+        let api = Api::read(reader);
         let timing = Timing::read(reader);
+        let trace_policy = reader.one("trace_mode", str::parse);
         let running = Running::read(reader);
         Some(Self {
             scheduler: scheduler?,
@@ -197,8 +208,9 @@ impl Up {
             database,
             data_dir: data_dir?,
             workers: workers?,
-            allowed_hosts,
+            api: api?,
             timing: timing?,
+            trace_policy: trace_policy?,
             running: running?,
         })
     }

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use distrack_core::QueueName;
 use distrack_proto::MAX_SLOTS;
+use distrack_scheduler::Canary;
 use distrack_telemetry::logs::{LogFormat, check_filter};
 
 use super::reader::Reader;
 use super::values::{self, Listen};
 use super::{Database, Role};
+
+/// A canary that comes more often is a load of its own.
+const LEAST_CANARY: Duration = Duration::from_secs(1);
 
 /// How to log.
 #[derive(Clone, Debug)]
@@ -27,6 +31,13 @@ pub(crate) struct Timing {
     pub(crate) retention: Duration,
 }
 
+/// How the HTTP API serves.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) canary: Option<Canary>,
+}
+
 /// How workers run commands.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
@@ -37,6 +48,7 @@ pub(crate) struct Running {
     pub(crate) drain_timeout: Duration,
     pub(crate) kill_grace: Duration,
     pub(crate) child_env: BTreeMap<String, String>,
+    pub(crate) trace_command: bool,
 }
 
 impl Logs {
@@ -44,6 +56,30 @@ impl Logs {
         let format = reader.one("log_format", str::parse);
         let filter = reader.one("log", |text| check_filter(text).map(|()| text.to_owned()));
         Some(Self { format: format?, filter: filter? })
+    }
+}
+
+impl Api {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let allowed_hosts = allowed_hosts(reader);
+        let interval = reader.one("canary_interval", values::duration);
+        let queue = reader.one("canary_queue", str::parse::<QueueName>);
+        let (interval, queue) = (interval?, queue?);
+        if !interval.is_zero() && interval < LEAST_CANARY {
+            reader.problems().add(format!(
+                "canary_interval ({}) must be 0 for none, or at least {}",
+                humantime::format_duration(interval),
+                humantime::format_duration(LEAST_CANARY)
+            ));
+        }
+        let canary = (!interval.is_zero()).then_some(Canary { interval, queue });
+        Some(Self { allowed_hosts, canary })
+    }
+}
+
+impl From<Api> for distrack_scheduler::Settings {
+    fn from(api: Api) -> Self {
+        Self { allowed_hosts: api.allowed_hosts, canary: api.canary, ..Self::default() }
     }
 }
 
@@ -78,6 +114,7 @@ impl Running {
         let output_dir = folder(reader, "output_dir");
         let drain_timeout = reader.one("drain_timeout", values::duration);
         let kill_grace = reader.one("kill_grace", values::duration);
+        let trace_command = reader.one("trace_command", values::switch);
         let child_env = reader.layers().environment().for_commands();
         Some(Self {
             slots: slots?,
@@ -87,6 +124,7 @@ impl Running {
             drain_timeout: drain_timeout?,
             kill_grace: kill_grace?,
             child_env,
+            trace_command: trace_command?,
         })
     }
 }

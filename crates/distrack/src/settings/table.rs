@@ -285,6 +285,29 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Found("none"),
         "Names besides localhost under which the API is reached; a request for another Host is refused",
     ),
+    setting(
+        "canary_interval",
+        &[Up, Scheduler],
+        "DURATION",
+        Text("0s"),
+        "How often to schedule a task of its own that must complete, for the distrack_canary metrics; 0s for never",
+    ),
+    setting("canary_queue", &[Up, Scheduler], "QUEUE", Text("default"), "The queue of those tasks"),
+    setting(
+        "trace_mode",
+        &[Up, Coordinator],
+        "MODE",
+        Text("auto"),
+        "Whether attempts are in their submission's trace (child) or in linked ones of their own (link); auto is \
+         child for a first attempt within 15 minutes of the submission",
+    ),
+    setting(
+        "trace_command",
+        &[Up, Worker],
+        "BOOL",
+        Text("false"),
+        "Whether spans show command lines, which may hold secrets",
+    ),
     setting("wait", &[Migrate], "DURATION", Text("30s"), "How long to wait for the database to answer"),
     setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
     setting(

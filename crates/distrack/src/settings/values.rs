@@ -47,6 +47,15 @@ pub(crate) fn listen(text: &str, bind: &str) -> Result<Listen, String> {
     Ok(Listen { host, port })
 }
 
+/// Reads yes or no.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
 /// Reads a host: a name, an IPv4 or an IPv6 address, the last with or without brackets.
 pub(crate) fn host(text: &str) -> Result<String, String> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
