@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use distrack_core::{Task, TaskId};
 use distrack_store::{Store, StoreError};
-use distrack_telemetry::Metrics;
+use distrack_telemetry::{Metrics, Traces};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) waiters: Waiters,
     pub(crate) instruments: Instruments,
+    pub(crate) traces: Traces,
     pub(crate) hosts: Hosts,
     pub(crate) settings: Settings,
     pub(crate) shutdown: CancellationToken,
@@ -46,13 +47,16 @@ impl App {
         store: Arc<dyn Store>,
         settings: Settings,
         metrics: &Metrics,
+        traces: Traces,
         shutdown: CancellationToken,
     ) -> (Self, JoinHandle<()>) {
         let instruments = Instruments::new(metrics);
-        let (intake, flushed) = Intake::start(Arc::clone(&store), &settings, instruments.clone());
+        let (intake, flushed) =
+            Intake::start(Arc::clone(&store), &settings, instruments.clone(), traces.clone());
         let waiters = Waiters::start(Arc::clone(&store), settings.store_timeout);
         let hosts = Hosts::new(&settings.allowed_hosts);
-        (Self(Arc::new(Shared { store, intake, waiters, instruments, hosts, settings, shutdown })), flushed)
+        let shared = Shared { store, intake, waiters, instruments, traces, hosts, settings, shutdown };
+        (Self(Arc::new(shared)), flushed)
     }
 }
 

@@ -4,79 +4,76 @@ use std::any::Any;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use distrack_core::{TraceContext, TraceId};
-use tracing::{debug, error, warn};
+use distrack_core::TaskId;
+use tracing::field::display;
+use tracing::{Instrument, debug, error, warn};
 
 use crate::app::App;
 use crate::problem::{Code, Problem, ProblemDocument};
+use crate::request_trace::Begun;
 use crate::unread;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The request's position in its trace: the caller's, or the beginning of a new one.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestTrace(pub(crate) TraceContext);
-
-impl<S: Sync> FromRequestParts<S> for RequestTrace {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(TraceContext::root())))
-    }
-}
-
 /// Surrounds a request.
 pub(crate) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let trace = trace_of(request.headers());
-    let trace_id = trace.trace_id;
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let begun = Begun::new(&app.traces, &request, route);
+    // A client that hangs up drops this, and the span ends with it.
+    let (response, refused) = answer(&app, &begun, request, next).instrument(begun.span.clone()).await;
+    begun.answered(response.status());
+    app.instruments.answered(&method, route, response.status(), began.elapsed(), begun.recorded);
+    if let Some(code) = refused {
+        app.instruments.refused(&method, route, code);
+    }
+    response
+}
+
+/// The answer, whole, and what the request was refused for.
+async fn answer(app: &App, begun: &Begun, request: Request, next: Next) -> (Response, Option<Code>) {
     let (uri, method) = (request.uri().clone(), request.method().clone());
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let (mut request, rest) = unread::keep(request);
     let mut response = match app.hosts.check(&method, &uri, request.headers()) {
         Err(problem) => problem.into_response(),
         Ok(()) => {
-            request.extensions_mut().insert(RequestTrace(trace));
+            request.extensions_mut().insert(begun.trace.clone());
             next.run(request).await
         }
     };
     rest.discard().await;
     let refused = problem_of(&mut response);
     if let Some(problem) = &refused {
-        let document = ProblemDocument::new(problem, response.status(), trace_id.to_string(), uri.path());
+        let trace_id = begun.trace.context.trace_id.to_string();
+        let document = ProblemDocument::new(problem, response.status(), trace_id, uri.path());
         write_out(&mut response, problem, &document);
-        say(problem, &method, uri.path(), trace_id);
+        say(problem, &method, uri.path(), begun.task);
     }
     if let Some(id) = request_id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     protect(response.headers_mut());
-    let route = route.as_ref().map(MatchedPath::as_str);
-    app.instruments.answered(&method, route, response.status(), began.elapsed());
-    if let Some(problem) = refused {
-        app.instruments.refused(&method, route, problem.code);
-    }
-    response
+    (response, refused.map(|problem| problem.code))
 }
 
-/// Says once what was refused or failed, so that it is found by the trace id that the client was shown.
-fn say(problem: &Problem, method: &Method, path: &str, trace_id: TraceId) {
-    let (code, cause) = (problem.code.as_str(), problem.cause.as_deref());
+/// Says once what was refused or failed. The span around it has the trace id, which the client was shown.
+fn say(problem: &Problem, method: &Method, path: &str, task: Option<TaskId>) {
+    let (code, cause, task_id) = (problem.code.as_str(), problem.cause.as_deref(), task.map(display));
     match problem.code.status() {
-        StatusCode::SERVICE_UNAVAILABLE => warn!(%method, path, code, %trace_id, cause, "request refused"),
-        status if status.is_server_error() => error!(%method, path, code, %trace_id, cause, "request failed"),
-        _ => debug!(%method, path, code, %trace_id, "request refused"),
+        StatusCode::SERVICE_UNAVAILABLE => warn!(%method, path, code, cause, task_id, "request refused"),
+        status if status.is_server_error() => error!(%method, path, code, cause, task_id, "request failed"),
+        _ => debug!(%method, path, code, task_id, "request refused"),
     }
 }
 
@@ -85,18 +82,6 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     Problem::internal(format_args!("a handler panicked: {said}")).into_response()
-}
-
-/// A malformed or doubled `traceparent` is no context (W3C Trace Context §3.2.1).
-fn trace_of(headers: &HeaderMap) -> TraceContext {
-    let mut parents = headers.get_all("traceparent").iter();
-    let parent = parents.next().filter(|_| parents.next().is_none()).and_then(|parent| parent.to_str().ok());
-    let states = headers.get_all("tracestate").iter();
-    let states: Vec<&str> = states.filter_map(|state| state.to_str().ok()).collect();
-    let states = (!states.is_empty()).then(|| states.join(","));
-    parent
-        .and_then(|parent| TraceContext::parse(parent, states.as_deref()))
-        .unwrap_or_else(TraceContext::root)
 }
 
 /// The problem of a response, those that axum answers by itself included.

@@ -7,18 +7,20 @@
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use distrack_core::NewTask;
 use distrack_store::{Store, StoreError, Submission, SubmitMode, Submitted};
+use distrack_telemetry::{Traces, spans};
 use futures::FutureExt;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::metrics::Instruments;
+use crate::metrics::{Instruments, Source};
 use crate::problem::{Code, Problem};
 use crate::request::MAX_BATCH;
+use crate::request_trace::{self, RequestTrace};
 use crate::settings::Settings;
 
 /// What the log says of a commit that has no answer.
@@ -31,6 +33,12 @@ const BATCHES: usize = 16;
 
 /// A task that was sent in, and what became of it.
 pub(crate) type Stored = (NewTask, Submitted);
+
+/// Where submissions come from: what they are counted as, and what their spans are below.
+pub(crate) struct Origin {
+    pub(crate) source: Source,
+    pub(crate) trace: RequestTrace,
+}
 
 /// Takes submissions in. Dropping it lets the loop end after it has flushed.
 pub(crate) struct Intake {
@@ -48,6 +56,7 @@ pub(crate) struct Turn {
 
 struct Waiting {
     submission: Submission,
+    origin: Origin,
     answer: oneshot::Sender<Result<Stored, Problem>>,
     place: Place,
 }
@@ -65,9 +74,10 @@ impl Intake {
         store: Arc<dyn Store>,
         settings: &Settings,
         instruments: Instruments,
+        traces: Traces,
     ) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let committer = Committer { store, limit: settings.store_timeout, instruments };
+        let committer = Committer { store, limit: settings.store_timeout, instruments, traces };
         let intake = Self {
             sender,
             singles: Arc::new(Semaphore::new(settings.intake_limit)),
@@ -79,10 +89,10 @@ impl Intake {
     }
 
     /// Stores one task, together with others; returns after its commit.
-    pub(crate) async fn submit(&self, submission: Submission) -> Result<Stored, Problem> {
+    pub(crate) async fn submit(&self, submission: Submission, origin: Origin) -> Result<Stored, Problem> {
         let permit = Arc::clone(&self.singles).try_acquire_owned().map_err(|_| full())?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { submission, answer, place: self.place(permit) };
+        let waiting = Waiting { submission, origin, answer, place: self.place(permit) };
         self.sender.send(waiting).map_err(|_| broken())?;
         // A row may have to wait for the group before its own.
         match tokio::time::timeout(self.committer.limit * 2, answered).await {
@@ -101,6 +111,7 @@ impl Intake {
     pub(crate) async fn submit_all(
         &self,
         batch: Vec<Submission>,
+        origin: Origin,
         turn: Turn,
     ) -> Result<Vec<Stored>, Problem> {
         let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
@@ -112,9 +123,12 @@ impl Intake {
         let commit = tokio::spawn(async move {
             let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone).await;
             drop((place, turn));
-            stored.map(|stored| batch.into_iter().map(|one| one.task).zip(stored).collect())
+            let stored: Vec<Stored> = batch.into_iter().map(|one| one.task).zip(stored?).collect();
+            let at = request_trace::now();
+            stored.iter().for_each(|(task, submitted)| committer.note(task, submitted, &origin, at));
+            Ok(stored)
         });
-        commit.await.map_err(|_| broken())?.map_err(|failure| failure.said())
+        commit.await.map_err(|_| broken())?.map_err(|failure: Failure| failure.said())
     }
 
     fn place(&self, permit: OwnedSemaphorePermit) -> Place {
@@ -155,6 +169,7 @@ struct Committer {
     store: Arc<dyn Store>,
     limit: Duration,
     instruments: Instruments,
+    traces: Traces,
 }
 
 impl Committer {
@@ -175,7 +190,14 @@ impl Committer {
         }
         let rows = group.iter().map(|waiting| waiting.submission.clone()).collect();
         match self.commit(rows, SubmitMode::Each).await {
-            Ok(stored) => group.into_iter().zip(stored).for_each(|(waiting, stored)| waiting.stored(stored)),
+            Ok(stored) => {
+                let at = request_trace::now();
+                for (waiting, stored) in group.into_iter().zip(stored) {
+                    // Here, and not where it is answered: a client that hung up has its task all the same.
+                    self.note(&waiting.submission.task, &stored, &waiting.origin, at);
+                    waiting.stored(stored);
+                }
+            }
             // One row that the database cannot take must not refuse the others.
             Err(Failure::Store(error)) if !error.is_retryable() && group.len() > 1 => {
                 for waiting in group {
@@ -194,6 +216,16 @@ impl Committer {
         self.instruments.batch.observe(f64::from(size));
         let stored = tokio::time::timeout(self.limit, self.store.submit(rows, mode)).await;
         stored.map_err(|_| Failure::Unknown)?.map_err(Failure::Store)
+    }
+
+    /// Counts and traces a task that is stored since `at`. One that was stored before was then.
+    fn note(&self, task: &NewTask, submitted: &Submitted, origin: &Origin, at: SystemTime) {
+        let Submitted::Created { scheduled_at, .. } = submitted else { return };
+        let Origin { source, trace } = origin;
+        self.instruments.accepted(task.queue.as_str(), *source);
+        let about = (task.id, task.queue.as_str());
+        let between = (trace.since, at);
+        spans::schedule(&self.traces, &task.trace, &trace.context, about, Some(*scheduled_at), between);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod app;
 mod body;
+mod canary;
 mod docs;
 mod duration;
 mod edge;
@@ -19,6 +20,7 @@ mod problem;
 mod query;
 mod readiness;
 mod request;
+mod request_trace;
 mod resource;
 mod router;
 mod routes;
@@ -33,16 +35,17 @@ use std::io;
 use std::sync::Arc;
 
 use distrack_store::Store;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::{Metrics, Readiness, Traces};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use settings::Settings;
+pub use settings::{Canary, Settings};
 
 /// Serves the HTTP API on `listener` until `shutdown`, whether or not the database answers.
 ///
 /// After `shutdown` no connection is accepted, requests under way are answered, waits end early, and every
-/// submission that was taken in is committed or refused before this returns.
+/// submission that was taken in is committed or refused before this returns. Spans go to `traces`, which the
+/// caller stops afterwards; those of requests are made if [`Traces::layer`] is part of the subscriber.
 ///
 /// # Errors
 /// When the listener's address cannot be read. A failing connection is no error of the service.
@@ -51,6 +54,7 @@ pub async fn serve(
     store: Arc<dyn Store>,
     settings: Settings,
     metrics: Metrics,
+    traces: Traces,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -62,11 +66,12 @@ pub async fn serve(
         settings.store_timeout,
         shutdown.clone(),
     ));
-    let (app, intake) = app::App::start(store, settings.clone(), &metrics, shutdown.clone());
+    let (app, intake) = app::App::start(store, settings.clone(), &metrics, traces, shutdown.clone());
+    let canary = canary::start(app.clone(), &metrics);
     let router = router::router(app, metrics, readiness);
     server::serve(listener, router, &settings, &shutdown).await;
-    // Every handle on the intake went with the router, so its loop ends once it has flushed.
-    let _ = tokio::join!(intake, watch);
+    // Every handle on the intake went with the router and the canary, so its loop ends once it has flushed.
+    let _ = tokio::join!(canary, intake, watch);
     tracing::info!("scheduler stopped");
     Ok(())
 }

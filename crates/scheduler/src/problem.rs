@@ -100,6 +100,20 @@ codes! {
     IntakeFull = "intake_full", SERVICE_UNAVAILABLE, "Too many submissions are waiting";
 }
 
+impl Code {
+    /// Whether a submission can be refused with it.
+    pub(crate) fn refuses_submissions(self) -> bool {
+        !matches!(
+            self,
+            Self::BadCursor
+                | Self::RouteNotFound
+                | Self::AttemptNotFound
+                | Self::MethodNotAllowed
+                | Self::TaskEnded
+        )
+    }
+}
+
 /// A refusal, before it is written out.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {

@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use distrack_core::QueueName;
+
+/// A task of the scheduler's own that must complete, again and again, so that silence is an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// How often one is submitted, and how long it may take.
+    pub interval: Duration,
+    /// The queue that it waits in.
+    pub queue: QueueName,
+}
+
 /// Settings of the scheduler.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,6 +30,8 @@ pub struct Settings {
     pub store_timeout: Duration,
     /// How long connections may take to finish after the shutdown began.
     pub shutdown_grace: Duration,
+    /// Whether the scheduler submits tasks of its own, to see that they complete.
+    pub canary: Option<Canary>,
 }
 
 impl Default for Settings {
@@ -30,6 +43,7 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(30),
+            canary: None,
         }
     }
 }

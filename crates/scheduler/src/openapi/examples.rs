@@ -120,6 +120,7 @@ fn attempt() -> AttemptResource {
         outcome: task.outcome,
         trace_id: Some(trace.trace_id),
         span_id: Some(trace.span_id),
+        trace_mode: None,
     })
 }
 

@@ -7,18 +7,19 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use distrack_core::{FieldError, NewTask, Task, TaskId};
+use distrack_core::{FieldError, NewTask, Task, TaskId, TraceContext};
 use distrack_store::{Submission, Submitted};
 
 use crate::app::App;
 use crate::body::{JsonBody, MAX_BATCH_BODY};
-use crate::edge::RequestTrace;
 use crate::idempotency;
-use crate::intake::{Stored, Turn};
+use crate::intake::{Origin, Stored, Turn};
+use crate::metrics::Source;
 use crate::object::Object;
 use crate::problem::{Code, Problem};
 use crate::query::Params;
 use crate::request::{BatchRequest, MAX_BATCH, TaskRequest};
+use crate::request_trace::RequestTrace;
 use crate::resource::task::{TaskList, TaskResource};
 use crate::routes::submit::{self, REPLAYED};
 
@@ -53,12 +54,14 @@ pub(crate) async fn create(
         return Err(Problem::field("tasks", format!("must have 1 to {MAX_BATCH} items")));
     }
     let key = idempotency::of(&headers, "batch", &request)?;
-    let tasks = parse(request.tasks, &trace)?;
+    let count = request.tasks.len();
+    let tasks = parse(request.tasks, || trace.of_task(&app.traces, count))?;
     let submissions = tasks.into_iter().enumerate().map(|(index, task)| {
         let key = key.as_ref().map(|key| idempotency::of_item(key, index));
         Submission { task, key }
     });
-    let stored = app.intake.submit_all(submissions.collect(), turn).await?;
+    let submissions = submissions.collect();
+    let stored = app.intake.submit_all(submissions, Origin { source: Source::Batch, trace }, turn).await?;
     let (tasks, replayed) = resolve(&app, stored).await?;
     let tasks = Json(TaskList { tasks: tasks.into_iter().map(TaskResource::from).collect() });
     if replayed {
@@ -76,11 +79,14 @@ impl FromRequestParts<App> for Turn {
     }
 }
 
-fn parse(requests: Vec<Object<TaskRequest>>, trace: &RequestTrace) -> Result<Vec<NewTask>, Problem> {
+fn parse(
+    requests: Vec<Object<TaskRequest>>,
+    trace: impl Fn() -> TraceContext,
+) -> Result<Vec<NewTask>, Problem> {
     let mut tasks = Vec::with_capacity(requests.len());
     let mut errors: Vec<FieldError> = Vec::new();
     for (index, Object(request)) in requests.into_iter().enumerate() {
-        match submit::parse(request, trace) {
+        match submit::parse(request, trace()) {
             Ok(task) => tasks.push(task),
             Err(found) => errors.extend(found.into_iter().map(|error| FieldError {
                 field: format!("tasks[{index}].{}", error.field),
@@ -108,10 +114,7 @@ async fn resolve(app: &App, stored: Vec<Stored>) -> Result<(Vec<Task>, bool), Pr
     let found = if replayed { app.ask(app.store.get(earlier)).await? } else { Vec::new() };
     let mut found: HashMap<TaskId, Task> = found.into_iter().map(|task| (task.id, task)).collect();
     let tasks = stored.into_iter().map(|(task, submitted)| match submitted {
-        Submitted::Created { created_at, scheduled_at } => {
-            app.instruments.accepted(task.queue.as_str());
-            Ok(task.accepted(created_at, scheduled_at))
-        }
+        Submitted::Created { created_at, scheduled_at } => Ok(task.accepted(created_at, scheduled_at)),
         Submitted::Replayed(id) => found
             .remove(&id)
             .ok_or_else(|| Problem::new(Code::Conflict, format!("task {id} of this key was pruned already"))),

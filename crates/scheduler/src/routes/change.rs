@@ -6,14 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use distrack_core::{Due, NewTask, Task, TaskId, TaskState};
+use distrack_core::{Due, NewTask, Task, TaskId, TaskState, TraceContext};
 use distrack_store::CancelAnswer;
 
 use crate::app::{App, no_such_task};
-use crate::edge::RequestTrace;
 use crate::idempotency;
+use crate::intake::Origin;
+use crate::metrics::Source;
 use crate::problem::{Code, Problem};
 use crate::query::{Params, PathTask};
+use crate::request_trace::RequestTrace;
 use crate::resource::cancelled::{CancelAnswered, CancelledTask};
 use crate::resource::task::TaskResource;
 use crate::routes::submit;
@@ -46,7 +48,11 @@ pub(crate) async fn cancel(
     };
     tracing::info!(task_id = %id, status = status.as_u16(), "cancel accepted");
     // The cancel stands, whether or not the task can be read again.
-    let answer = match app.task(id).await {
+    let task = app.task(id).await;
+    if answer == CancelAnswer::Cancelled {
+        app.instruments.cancelled(task.as_ref().ok().map(|task| task.queue.as_str()));
+    }
+    let answer = match task {
         Ok(task) => CancelAnswered::Task(Box::new(task.into())),
         Err(_) => CancelAnswered::Known(CancelledTask::new(id, answer)),
     };
@@ -88,11 +94,12 @@ pub(crate) async fn retry(
             return Err(Problem::new(Code::TaskNotRetryable, format!("task {id} is {}", task.state)));
         }
     }
-    let accepted = submit::store(&app, again(task, &trace), key).await?;
+    let again = again(task, trace.of_task(&app.traces, 1));
+    let accepted = submit::store(&app, again, key, Origin { source: Source::Retry, trace }).await?;
     Ok(accepted.answer(StatusCode::CREATED))
 }
 
-fn again(task: Task, trace: &RequestTrace) -> NewTask {
+fn again(task: Task, trace: TraceContext) -> NewTask {
     NewTask {
         id: TaskId::new(),
         spec: task.spec,
@@ -103,7 +110,7 @@ fn again(task: Task, trace: &RequestTrace) -> NewTask {
         policy: task.policy,
         labels: task.labels,
         requires: task.requires,
-        trace: trace.0.child(),
+        trace,
         retry_of: Some(task.id),
     }
 }

@@ -5,16 +5,18 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use distrack_core::{NewTask, Task, TaskDraft, TaskId};
+use distrack_core::{NewTask, Task, TaskDraft, TaskId, TraceContext};
 use distrack_store::{IdempotencyKey, Submission, Submitted};
 
 use crate::app::App;
 use crate::body::{JsonBody, MAX_BODY};
-use crate::edge::RequestTrace;
 use crate::idempotency;
+use crate::intake::Origin;
+use crate::metrics::Source;
 use crate::problem::{Code, Problem};
 use crate::query::Params;
 use crate::request::TaskRequest;
+use crate::request_trace::{self, RequestTrace};
 use crate::resource::task::{TaskResource, path_of};
 use crate::wait::Wait;
 
@@ -62,7 +64,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, &trace, params, &headers, request).await?;
+    let accepted = submit(&app, trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::CREATED))
 }
 
@@ -84,13 +86,13 @@ pub(crate) async fn schedule(
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, &trace, params, &headers, request).await?;
+    let accepted = submit(&app, trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::OK))
 }
 
 async fn submit(
     app: &App,
-    trace: &RequestTrace,
+    trace: RequestTrace,
     mut params: Params,
     headers: &HeaderMap,
     request: TaskRequest,
@@ -98,17 +100,19 @@ async fn submit(
     let wait = Wait::take(&mut params)?;
     params.finish()?;
     let key = idempotency::of(headers, "task", &request)?;
-    let task = parse(request, trace).map_err(Problem::invalid)?;
-    let Accepted { task, replayed } = store(app, task, key).await?;
+    let task = parse(request, trace.of_task(&app.traces, 1)).map_err(Problem::invalid)?;
+    let origin = Origin { source: Source::Api, trace };
+    let Accepted { task, replayed } = store(app, task, key, origin).await?;
+    request_trace::made(task.id);
     Ok(Accepted { task: wait.end_of(app, task).await, replayed })
 }
 
 /// Checks a request against every limit.
 pub(crate) fn parse(
     request: TaskRequest,
-    trace: &RequestTrace,
+    trace: TraceContext,
 ) -> Result<NewTask, Vec<distrack_core::FieldError>> {
-    NewTask::parse(TaskDraft::from(request), TaskId::new(), trace.0.child())
+    NewTask::parse(TaskDraft::from(request), TaskId::new(), trace)
 }
 
 /// Stores one task, or finds the one that was stored under its key.
@@ -116,11 +120,11 @@ pub(crate) async fn store(
     app: &App,
     task: NewTask,
     key: Option<IdempotencyKey>,
+    origin: Origin,
 ) -> Result<Accepted, Problem> {
-    let (task, submitted) = app.intake.submit(Submission { task, key }).await?;
+    let (task, submitted) = app.intake.submit(Submission { task, key }, origin).await?;
     match submitted {
         Submitted::Created { created_at, scheduled_at } => {
-            app.instruments.accepted(task.queue.as_str());
             tracing::debug!(task_id = %task.id, queue = %task.queue, "task accepted");
             Ok(Accepted { task: task.accepted(created_at, scheduled_at), replayed: false })
         }

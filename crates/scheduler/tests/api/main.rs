@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod batch;
+mod canary;
 mod connection;
 mod fuzz;
 mod hang_up;
@@ -13,9 +14,11 @@ mod intake;
 mod lifecycle;
 mod list;
 mod log;
+mod measured;
 mod openapi;
 mod output;
 mod service;
 mod support;
 mod tasks;
+mod traces;
 mod wait;

@@ -111,7 +111,7 @@ async fn queues_are_counted_by_name_up_to_a_limit() {
     let text = scheduler.get("/metrics").await.text;
     let series = text.lines().filter(|line| line.starts_with("distrack_tasks_scheduled_total{")).count();
     assert_eq!(series, 101);
-    let other = "distrack_tasks_scheduled_total{queue=\"other\"}";
+    let other = "distrack_tasks_scheduled_total{queue=\"other\",source=\"batch\"}";
     assert_eq!(scheduler.metric(other).await, Some(50.0));
 }
 

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, TaskId, WorkerId};
-use distrack_store::{AttemptEvent, AttemptReport, ClaimRequest, Receipt, Registration, Slot, Store};
+use distrack_core::{
+    AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, TaskId, TracePolicy, WorkerId,
+};
+use distrack_store::{
+    AttemptEvent, AttemptReport, ClaimRequest, Claimed, Receipt, Registration, Slot, Store,
+};
 use distrack_store_sqlite::SqliteStore;
 
 /// A worker with a session.
@@ -52,16 +56,29 @@ impl Worker {
         let limit = std::time::Instant::now() + Duration::from_secs(10);
         while claimed.is_empty() {
             assert!(std::time::Instant::now() < limit, "the task is not due: {id}");
-            let request = ClaimRequest {
-                coordinator: self.registration.coordinator,
-                queues: self.registration.queues.clone(),
-                labels: self.registration.labels.clone(),
-                slots: vec![self.slot],
-            };
-            claimed = self.store.claim(request).await.unwrap().claimed;
+            claimed = self.claim().await;
         }
         assert_eq!(claimed[0].attempt.task, id, "the only due task is claimed");
         claimed[0].attempt
+    }
+
+    /// Runs whatever is due to the end of an attempt.
+    pub(crate) async fn run_one(&self, outcome: Outcome) {
+        for claimed in self.claim().await {
+            self.report(claimed.attempt, AttemptEvent::Started { ago: Duration::ZERO }).await;
+            self.finish(claimed.attempt, outcome.clone(), Output::default()).await;
+        }
+    }
+
+    async fn claim(&self) -> Vec<Claimed> {
+        let request = ClaimRequest {
+            coordinator: self.registration.coordinator,
+            queues: self.registration.queues.clone(),
+            labels: self.registration.labels.clone(),
+            slots: vec![self.slot],
+            trace_policy: TracePolicy::Auto,
+        };
+        self.store.claim(request).await.unwrap().claimed
     }
 
     /// Claims the only task that is due and starts its command.
@@ -91,8 +108,8 @@ impl Worker {
     async fn report(&self, attempt: AttemptRef, event: AttemptEvent) {
         // Without jitter a retry is due at once.
         let report = AttemptReport { attempt, jitter: 0.0, event };
-        let receipts = self.store.report(vec![report]).await.unwrap();
-        assert_eq!(receipts, [Receipt::Recorded]);
+        let reported = self.store.report(vec![report]).await.unwrap();
+        assert_eq!(reported.receipts, [Receipt::Recorded]);
     }
 }
 

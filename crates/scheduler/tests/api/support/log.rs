@@ -31,8 +31,13 @@ pub(crate) fn keep() {
 
 /// The lines about a trace.
 pub(crate) fn about(trace_id: &str) -> Vec<Value> {
+    lines(|line| line["span"]["trace_id"] == trace_id)
+}
+
+/// The lines that are such.
+pub(crate) fn lines(such: impl Fn(&Value) -> bool) -> Vec<Value> {
     let lines = LINES.lock().unwrap();
     let lines =
         lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    lines.filter(|line| line["trace_id"] == trace_id).collect()
+    lines.filter(such).collect()
 }

@@ -1,5 +1,6 @@
 //! A scheduler on a free port and what the tests ask it with.
 
+pub(crate) mod collector;
 mod contract;
 pub(crate) mod fleet;
 pub(crate) mod log;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use distrack_scheduler::Settings;
 use distrack_store::Store;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::{Metrics, Readiness, Traces};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -49,6 +50,17 @@ impl Scheduler {
     }
 
     pub(crate) async fn over(store: FaultyStore, settings: Settings) -> Self {
+        Self::traced_over(store, settings, Traces::off()).await
+    }
+
+    /// With spans that go somewhere.
+    pub(crate) async fn traced(settings: Settings, traces: Traces) -> Self {
+        let store = FaultyStore::empty();
+        store.real().migrate().await.unwrap();
+        Self::traced_over(store, settings, traces).await
+    }
+
+    async fn traced_over(store: FaultyStore, settings: Settings, traces: Traces) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let store = Arc::new(store);
@@ -60,6 +72,7 @@ impl Scheduler {
             Arc::clone(&store) as Arc<dyn Store>,
             settings,
             metrics,
+            traces,
             readiness,
             shutdown.clone(),
         );

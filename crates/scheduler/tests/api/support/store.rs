@@ -168,6 +168,10 @@ impl Store for FaultyStore {
         self.inner.wakeup(hint)
     }
 
+    fn connections(&self) -> Connections {
+        self.inner.connections()
+    }
+
     async fn claim(&self, _: ClaimRequest) -> Result<Claims> {
         unimplemented!("a scheduler never claims")
     }
@@ -176,7 +180,7 @@ impl Store for FaultyStore {
         unimplemented!("a scheduler never releases")
     }
 
-    async fn report(&self, _: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
+    async fn report(&self, _: Vec<AttemptReport>) -> Result<Reported> {
         unimplemented!("a scheduler never reports")
     }
 
@@ -192,7 +196,7 @@ impl Store for FaultyStore {
         unimplemented!("a scheduler renews nothing")
     }
 
-    async fn deregister(&self, _: SessionId) -> Result<()> {
+    async fn deregister(&self, _: SessionId) -> Result<Vec<Progress>> {
         unimplemented!("a scheduler ends no session")
     }
 
