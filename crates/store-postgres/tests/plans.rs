@@ -23,6 +23,37 @@ async fn plan(connection: &mut PgConnection, file: &str, arguments: &str) -> Str
 }
 
 #[tokio::test]
+async fn an_explanation_reads_no_more_of_a_backlog_than_it_counts() {
+    const ID: &str = "'ffffffff-ffff-ffff-ffff-ffffffffffff'";
+    let database = TestDatabase::create().await;
+    let store = PgStore::connect(&database.url(), &PgSettings::default()).unwrap();
+    store.migrate().await.unwrap();
+    let mut connection = store.pool().acquire().await.unwrap();
+    connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    connection.execute(FILL).await.unwrap();
+    for round in ["without statistics", "with statistics"] {
+        let ahead = format!("('q0', 0::smallint, now(), {ID}, 100)");
+        let plan_of_ahead = plan(&mut connection, "ahead", &ahead).await;
+        assert!(plan_of_ahead.contains("tasks_due"), "{round}: {plan_of_ahead}");
+        let plan_of_serving = plan(&mut connection, "serving", "(NULL, NULL)").await;
+        assert!(plan_of_serving.contains("tasks_session"), "{round}: {plan_of_serving}");
+        let id = ID.replace('\'', "");
+        let plan_of_get = plan(&mut connection, "get", &format!("('{{{id}}}')")).await;
+        let plan_of_attempts = plan(&mut connection, "attempts", &format!("({ID})")).await;
+        for plan in [plan_of_ahead, plan_of_serving, plan_of_get, plan_of_attempts] {
+            for table in ["tasks", "attempts"] {
+                assert!(!plan.contains(&format!("Seq Scan on {table}")), "{round}: {plan}");
+            }
+            assert!(!plan.contains("Sort Key: tasks"), "what is sorted is read whole, {round}: {plan}");
+        }
+        for name in ["ahead", "serving", "get", "attempts"] {
+            connection.execute(AssertSqlSafe(format!("DEALLOCATE {name}"))).await.unwrap();
+        }
+        connection.execute("ANALYZE tasks").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_claim_and_a_look_at_what_is_due_read_the_due_index_alone() {
     const SLOT: &str = "'{00000000-0000-0000-0000-000000000001}'";
     let database = TestDatabase::create().await;
