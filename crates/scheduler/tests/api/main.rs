@@ -18,4 +18,6 @@ mod output;
 mod service;
 mod support;
 mod tasks;
+mod trace;
 mod wait;
+mod why;

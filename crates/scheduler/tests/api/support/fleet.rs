@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, TaskId, WorkerId};
+use distrack_core::{
+    AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, SessionId, TaskId, WorkerId,
+};
 use distrack_store::{AttemptEvent, AttemptReport, ClaimRequest, Receipt, Registration, Slot, Store};
 use distrack_store_sqlite::SqliteStore;
 
@@ -44,6 +46,11 @@ impl Worker {
         let registered = store.register(registration.clone()).await.unwrap();
         let slot = Slot { session: registered.session, attach: registered.attach };
         Self { store: store.clone(), registration, slot }
+    }
+
+    /// Its session.
+    pub(crate) fn session(&self) -> SessionId {
+        self.slot.session
     }
 
     /// Claims the only task that is due.
