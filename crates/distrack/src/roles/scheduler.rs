@@ -17,18 +17,22 @@ pub(crate) async fn run(settings: Scheduler, shutdown: CancellationToken) -> any
     tracing::info!(database = %settings.database, "scheduler starts");
     let store = wiring::open_store(&settings.database)?;
     let readiness = Readiness::waiting("starting");
-    serve(listener, store, settings.allowed_hosts, readiness, shutdown).await
+    let served = Settings {
+        allowed_hosts: settings.allowed_hosts,
+        jaeger_url: settings.jaeger_url,
+        ..Settings::default()
+    };
+    serve(listener, store, served, readiness, shutdown).await
 }
 
 /// Serves on `listener`, which shows metrics and readiness too.
 pub(crate) async fn serve(
     listener: TcpListener,
     store: Arc<dyn Store>,
-    allowed_hosts: Vec<String>,
+    settings: Settings,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let settings = Settings { allowed_hosts, ..Settings::default() };
     distrack_scheduler::serve(listener, store, settings, Metrics::new("scheduler"), readiness, shutdown)
         .await?;
     Ok(())

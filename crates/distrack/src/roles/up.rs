@@ -164,8 +164,13 @@ fn start(
     parts.start(Part::Coordinator, |readiness, stop| {
         coordinator::serve(ports.coordinator, shared, timing, readiness, stop)
     });
+    let served = distrack_scheduler::Settings {
+        allowed_hosts: settings.allowed_hosts,
+        jaeger_url: settings.jaeger_url,
+        ..distrack_scheduler::Settings::default()
+    };
     parts.start(Part::Scheduler, |readiness, stop| {
-        scheduler::serve(ports.scheduler, store, settings.allowed_hosts, readiness, stop)
+        scheduler::serve(ports.scheduler, store, served, readiness, stop)
     });
     Ok(parts)
 }

@@ -16,6 +16,8 @@ pub(crate) struct Scheduler {
     pub(crate) listen: Listen,
     pub(crate) database: Database,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Where links to traces lead.
+    pub(crate) jaeger_url: Option<String>,
 }
 
 /// What `coordinator` is told.
@@ -81,6 +83,8 @@ pub(crate) struct Up {
     pub(crate) data_dir: PathBuf,
     pub(crate) workers: u16,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Where links to traces lead.
+    pub(crate) jaeger_url: Option<String>,
     pub(crate) timing: Timing,
     pub(crate) running: Running,
 }
@@ -98,7 +102,8 @@ impl Scheduler {
         let listen = listen(reader, "scheduler_port", &bind);
         let database = fleet_database(reader, Role::Scheduler);
         let allowed_hosts = allowed_hosts(reader);
-        Some(Self { listen: listen?, database: database?, allowed_hosts })
+        let jaeger_url = reader.one("jaeger_url", values::web_url);
+        Some(Self { listen: listen?, database: database?, allowed_hosts, jaeger_url })
     }
 }
 
@@ -186,6 +191,7 @@ impl Up {
             u16::try_from(values::number(text, 1, 1000)?).map_err(|error| error.to_string())
         });
         let allowed_hosts = allowed_hosts(reader);
+        let jaeger_url = reader.one("jaeger_url", values::web_url);
         let timing = Timing::read(reader);
         let running = Running::read(reader);
         Some(Self {
@@ -198,6 +204,7 @@ impl Up {
             data_dir: data_dir?,
             workers: workers?,
             allowed_hosts,
+            jaeger_url,
             timing: timing?,
             running: running?,
         })
