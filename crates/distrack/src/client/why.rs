@@ -42,29 +42,27 @@ impl Why {
     }
 }
 
-/// The summary; and the reasons below it, unless the only one says the same and nothing can be done about it.
+/// The summary, and below it each reason that it does not tell already.
 fn told(why: &Value) -> String {
     let summary = cell(why, "summary");
     let reasons = why.get("reasons").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut lines = vec![format!("{} {summary}", cell(why, "task_id"))];
-    let repeats = |reason: &Value| summary.ends_with(&cell(reason, "text"));
-    if let [only] = reasons
-        && repeats(only)
-    {
-        lines.extend(change(only, 2));
-        return lines.join("\n");
-    }
-    let width = reasons.len().to_string().len();
-    for (reason, number) in reasons.iter().zip(1..) {
-        lines.push(format!("{number:>width$}. {}", cell(reason, "text"), width = width + 2));
-        lines.extend(change(reason, width + 4));
+    for (at, reason) in reasons.iter().enumerate() {
+        let text = cell(reason, "text");
+        match (summary.contains(&text), change(reason)) {
+            (true, None) => {}
+            (true, Some(change)) if at == 0 => lines.push(format!("  -> {change}")),
+            (_, change) => {
+                lines.push(format!("  - {text}"));
+                lines.extend(change.map(|change| format!("    -> {change}")));
+            }
+        }
     }
     lines.join("\n")
 }
 
-fn change(reason: &Value, indent: usize) -> Option<String> {
-    let change = cell(reason, "change");
-    (change != "-").then(|| format!("{:indent$}-> {change}", ""))
+fn change(reason: &Value) -> Option<String> {
+    Some(cell(reason, "change")).filter(|change| change != "-")
 }
 
 #[cfg(test)]
@@ -74,23 +72,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_reason_is_said_once() {
-        let reason = json!({"code": "not_due", "text": "it is not due for 41 s", "change": "its time"});
-        let mut why =
-            json!({"task_id": "T", "summary": "waiting: it is not due for 41 s", "reasons": [reason]});
-        assert_eq!(told(&why), "T waiting: it is not due for 41 s\n  -> its time");
-        why["reasons"][0]["change"] = Value::Null;
-        assert_eq!(told(&why), "T waiting: it is not due for 41 s");
-    }
-
-    #[test]
-    fn several_reasons_are_numbered_in_their_order() {
+    fn what_the_summary_tells_is_not_told_again() {
         let reasons = json!([
             {"text": "all 8 slots are busy", "change": "the end of a command"},
-            {"text": "312 tasks are before it", "change": null},
+            {"text": "312 tasks are before it", "change": "more slots"},
+            {"text": "it expires in 20 s", "change": null},
         ]);
         let why = json!({"task_id": "T", "summary": "waiting: all 8 slots are busy", "reasons": reasons});
-        let expected = "T waiting: all 8 slots are busy\n  1. all 8 slots are busy\n     -> the end of a command\n  2. 312 tasks are before it";
+        let expected = "T waiting: all 8 slots are busy\n  -> the end of a command\n  - 312 tasks are before it\n    \
+                        -> more slots\n  - it expires in 20 s";
         assert_eq!(told(&why), expected);
+        let reasons = json!([{"text": "completed; it started 3 s late", "change": null}, {"text": "it started 3 s late"}]);
+        let why = json!({"task_id": "T", "summary": "completed; it started 3 s late", "reasons": reasons});
+        assert_eq!(told(&why), "T completed; it started 3 s late");
     }
 }
