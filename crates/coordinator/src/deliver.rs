@@ -12,11 +12,13 @@ use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
 use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
 use distrack_store::{Claimed, Slot};
+use distrack_telemetry::spans;
 use tonic::{Code, Status};
 use tracing::{debug, warn};
 
 use crate::Coordinator;
 use crate::fleet::Client;
+use crate::told::{self, Traced};
 use crate::unreadable;
 
 /// How long one try may take.
@@ -35,8 +37,11 @@ struct Delivery {
     attach: i64,
     client: Client,
     worker: String,
+    address: String,
     request: DispatchRequest,
-    attempts: Vec<AttemptRef>,
+    attempts: Vec<Traced>,
+    /// When their claim was asked for: the instant at which the database says that they were picked.
+    claimed: Instant,
     /// Whether an earlier try may have arrived.
     maybe_sent: bool,
 }
@@ -58,29 +63,44 @@ enum Answer {
 /// Takes the slots of claimed attempts and sends them in the background.
 ///
 /// Only to the registration that they were claimed for: a later one has given them back.
-pub(crate) fn start(coordinator: &Arc<Coordinator>, slot: Slot, claimed: Vec<Claimed>) {
+pub(crate) fn start(coordinator: &Arc<Coordinator>, slot: Slot, claimed: Vec<Claimed>, at: Instant) {
     let Slot { session, attach } = slot;
     for claimed in split(claimed) {
-        let attempts: Vec<AttemptRef> = claimed.iter().map(|claimed| claimed.attempt).collect();
+        let attempts: Vec<Traced> =
+            claimed.iter().map(|claimed| told::claimed(coordinator, claimed)).collect();
         let assignments = claimed.into_iter().map(assignment).collect();
         let found = coordinator.fleet.with(session, attach, |attached| {
-            attached.held.extend(&attempts);
-            (attached.client.clone(), attached.name.clone())
+            attached.held.extend(attempts.iter().map(|traced| traced.attempt));
+            (attached.client.clone(), attached.name.clone(), attached.address.clone())
         });
         let coordinator = Arc::clone(coordinator);
-        let Some((client, worker)) = found else {
+        let Some((client, worker, address)) = found else {
             // It left or registered anew between the look and the claim; nothing was sent.
             coordinator
                 .deliveries
                 .clone()
-                .spawn(async move { give_back(&coordinator, session, attempts).await });
+                .spawn(async move { give_back(&coordinator, session, refs(&attempts)).await });
             continue;
         };
         let request =
             DispatchRequest { session_id: convert::id_bytes(session.as_uuid()), attach, assignments };
-        let delivery = Delivery { session, attach, client, worker, request, attempts, maybe_sent: false };
+        let delivery = Delivery {
+            session,
+            attach,
+            client,
+            worker,
+            address,
+            request,
+            attempts,
+            claimed: at,
+            maybe_sent: false,
+        };
         coordinator.deliveries.clone().spawn(async move { deliver(&coordinator, delivery).await });
     }
+}
+
+fn refs(attempts: &[Traced]) -> Vec<AttemptRef> {
+    attempts.iter().map(|traced| traced.attempt).collect()
 }
 
 fn assignment(claimed: Claimed) -> Assignment {
@@ -120,12 +140,14 @@ fn size_bound(claimed: &Claimed) -> usize {
 }
 
 async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
-    let started = Instant::now();
     let mut tries = 0;
     while coordinator.fleet.with(delivery.session, delivery.attach, |_| ()).is_some() {
-        match delivery.attempt().await {
+        match delivery.attempt(coordinator).await {
             Answer::Accepted(acceptances) => {
-                coordinator.metrics.dispatch_seconds.observe(started.elapsed().as_secs_f64());
+                let trace = delivery.attempts.first().map(|traced| &traced.trace);
+                let trace = told::exemplar(&coordinator.traces, trace);
+                let took = delivery.claimed.elapsed();
+                coordinator.metrics.dispatch_seconds.observe_traced(took.as_secs_f64(), trace);
                 return accepted(coordinator, delivery, acceptances).await;
             }
             Answer::Later => {
@@ -135,16 +157,16 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
             }
             Answer::Unreadable(status) => return unread(coordinator, delivery, &status).await,
             Answer::NotDelivered(status) if !delivery.maybe_sent => {
-                coordinator.metrics.dispatched("not_delivered", delivery.attempts.len());
+                delivery.all_came_to(coordinator, "not_delivered");
                 pause(coordinator, &delivery, &status);
-                return give_back(coordinator, delivery.session, delivery.attempts).await;
+                return give_back(coordinator, delivery.session, refs(&delivery.attempts)).await;
             }
             Answer::NotDelivered(status) | Answer::Silent(status) => {
                 delivery.maybe_sent = true;
                 tries += 1;
                 debug!(worker = delivery.worker, error = %status, "dispatch unanswered");
                 if tries >= TRIES {
-                    coordinator.metrics.dispatched("unanswered", delivery.attempts.len());
+                    delivery.all_came_to(coordinator, "unanswered");
                     pause(coordinator, &delivery, &status);
                     // Registering anew tells which of these attempts it holds.
                     coordinator.fleet.detach(delivery.session, delivery.attach);
@@ -157,7 +179,8 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
         }
     }
     if !delivery.maybe_sent {
-        give_back(coordinator, delivery.session, delivery.attempts).await;
+        delivery.all_came_to(coordinator, "not_delivered");
+        give_back(coordinator, delivery.session, refs(&delivery.attempts)).await;
     }
 }
 
@@ -169,6 +192,8 @@ impl Delivery {
             attach: self.attach,
             client: self.client.clone(),
             worker: self.worker.clone(),
+            address: self.address.clone(),
+            claimed: self.claimed,
             attempts: self.attempts.split_off(middle),
             request: DispatchRequest {
                 assignments: self.request.assignments.split_off(middle),
@@ -179,8 +204,29 @@ impl Delivery {
         (self, other)
     }
 
-    async fn attempt(&mut self) -> Answer {
+    /// Counts what became of an attempt, and records its span.
+    fn came_to(&self, coordinator: &Coordinator, traced: &Traced, result: &'static str) {
+        coordinator.metrics.dispatched(result, 1);
+        let dispatch = spans::Dispatch {
+            about: traced.about(),
+            above: &traced.above,
+            worker: &self.worker,
+            address: &self.address,
+            result,
+        };
+        let between = (traced.picked_at, traced.picked_at + self.claimed.elapsed());
+        spans::dispatch(&coordinator.traces, &traced.trace, &dispatch, between);
+    }
+
+    fn all_came_to(&self, coordinator: &Coordinator, result: &'static str) {
+        self.attempts.iter().for_each(|traced| self.came_to(coordinator, traced, result));
+    }
+
+    async fn attempt(&mut self, coordinator: &Coordinator) -> Answer {
+        let trace = self.attempts.first().map(|traced| &traced.trace);
+        let trace = told::exemplar(&coordinator.traces, trace);
         let call = self.client.dispatch(self.request.clone());
+        let call = coordinator.calls.observe_traced("distrack.v1.WorkerService/Dispatch", trace, call);
         let answer = match tokio::time::timeout(TRY_LIMIT, call).await {
             Ok(answer) => answer,
             Err(_) => return Answer::Silent(Status::deadline_exceeded("no answer in time")),
@@ -224,18 +270,20 @@ fn never_connected(status: &Status) -> bool {
 }
 
 async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Vec<Acceptance>) {
-    let refused: Vec<AttemptRef> = delivery
-        .attempts
-        .iter()
-        .zip(&acceptances)
-        .filter(|(_, acceptance)| match acceptance {
-            Acceptance::Accepted => false,
-            Acceptance::NoSlot | Acceptance::Draining | Acceptance::Unspecified => true,
-        })
-        .map(|(attempt, _)| *attempt)
-        .collect();
+    let mut refused: Vec<AttemptRef> = Vec::new();
+    for (traced, acceptance) in delivery.attempts.iter().zip(&acceptances) {
+        let result = match acceptance {
+            // The worker may have had it from an earlier try, whose answer was lost.
+            Acceptance::Accepted if delivery.maybe_sent => "duplicate",
+            Acceptance::Accepted => "accepted",
+            Acceptance::NoSlot | Acceptance::Draining | Acceptance::Unspecified => {
+                refused.push(traced.attempt);
+                "refused"
+            }
+        };
+        delivery.came_to(coordinator, traced, result);
+    }
     let draining = acceptances.contains(&Acceptance::Draining);
-    coordinator.metrics.dispatched("accepted", acceptances.len() - refused.len());
     coordinator.fleet.with(delivery.session, delivery.attach, |attached| {
         attached.pause.failures = 0;
         attached.draining |= draining;
@@ -245,7 +293,6 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
         }
     });
     if !refused.is_empty() {
-        coordinator.metrics.dispatched("refused", refused.len());
         give_back(coordinator, delivery.session, refused).await;
     }
 }
@@ -271,8 +318,11 @@ fn pause(coordinator: &Coordinator, delivery: &Delivery, status: &Status) {
 /// Gives attempts back that no worker holds. Retried until the store has heard it: nobody else will.
 async fn give_back(coordinator: &Coordinator, session: SessionId, attempts: Vec<AttemptRef>) {
     coordinator.fleet.vacate(session, &attempts);
-    while let Err(error) = coordinator.store.release(attempts.clone()).await {
-        warn!(%error, attempts = attempts.len(), "cannot give attempts back");
+    loop {
+        match coordinator.store.release(attempts.clone()).await {
+            Ok(released) => return coordinator.metrics.released.inc_by(released),
+            Err(error) => warn!(%error, attempts = attempts.len(), "cannot give attempts back"),
+        }
         if coordinator.wait(Duration::from_secs(1)).await.is_stopping() {
             return;
         }
@@ -287,9 +337,10 @@ async fn unread(coordinator: &Coordinator, delivery: Delivery, status: &Status) 
         return;
     }
     warn!(worker = delivery.worker, error = %status, "an assignment was refused as unreadable");
-    coordinator.metrics.dispatched("unreadable", delivery.attempts.len());
-    coordinator.fleet.vacate(delivery.session, &delivery.attempts);
-    for attempt in delivery.attempts {
+    delivery.all_came_to(coordinator, "unreadable");
+    let attempts = refs(&delivery.attempts);
+    coordinator.fleet.vacate(delivery.session, &attempts);
+    for attempt in attempts {
         let reason = format!("the worker refused the assignment: {}", status.message());
         unreadable::end(coordinator, attempt, reason).await;
     }

@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use distrack_core::SessionId;
 use distrack_store::{ClaimRequest, Claimed, Hint, Slot, StoreError};
+use distrack_telemetry::spans;
 use tracing::{info, warn};
 
 use crate::Coordinator;
@@ -118,15 +119,18 @@ impl Dispatch {
 
     async fn claim(&mut self, coordinator: &Arc<Coordinator>, vacancy: Vacancy) -> Result<usize, StoreError> {
         let slots = vacancy.slots;
+        let (asked, asked_at) = (Instant::now(), SystemTime::now());
         let request = ClaimRequest {
             coordinator: coordinator.id,
             queues: vacancy.queues,
             labels: vacancy.labels,
             slots: slots.clone(),
+            trace_policy: coordinator.settings.trace_policy,
         };
         let claims = match coordinator.store.claim(request).await {
             Ok(claims) => claims,
             Err(error) => {
+                coordinator.metrics.claims.with_label_values(&["failed"]).inc();
                 self.doubtful.extend(slots);
                 self.doubtful.sort_unstable();
                 self.doubtful.dedup();
@@ -142,11 +146,11 @@ impl Dispatch {
         }
         unreadable::fail(coordinator, claims.unreadable);
         let attached: HashMap<_, _> = slots.into_iter().map(|slot| (slot.session, slot)).collect();
+        let attempts: Vec<_> = claims.claimed.iter().map(|claimed| &claimed.trace).collect();
+        let database = coordinator.settings.database;
+        spans::claim(&coordinator.traces, database, &attempts, (asked_at, SystemTime::now()));
         for (session, batch) in by_session(claims.claimed) {
-            for claimed in &batch {
-                coordinator.metrics.wait_seconds.observe(claimed.waited.as_secs_f64());
-            }
-            deliver::start(coordinator, attached[&session], batch);
+            deliver::start(coordinator, attached[&session], batch, asked);
         }
         Ok(count)
     }

@@ -43,6 +43,15 @@ pub(crate) struct Attached {
     pub(crate) pause: Pause,
 }
 
+/// What a heartbeat is answered from.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Since the worker was last heard.
+    pub(crate) gap: Duration,
+    /// What it is to stop.
+    pub(crate) cancel: Vec<AttemptRef>,
+}
+
 /// A rest that a worker is given because deliveries failed. Outlives its registration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pause {
@@ -67,6 +76,11 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Attached>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are attached.
+    pub(crate) fn count(&self) -> i64 {
+        i64::try_from(self.lock().len()).unwrap_or(i64::MAX)
     }
 
     /// Takes a session in, in place of its earlier registration; one that was overtaken changes nothing.
@@ -109,19 +123,19 @@ impl Fleet {
         busy: u32,
         draining: bool,
         late_after: Duration,
-    ) -> Option<Vec<AttemptRef>> {
-        let (was_late, cancel) = self.with(session, attach, |attached| {
-            let was_late = attached.heard.elapsed() > late_after;
+    ) -> Option<Heard> {
+        let heard = self.with(session, attach, |attached| {
+            let gap = attached.heard.elapsed();
             attached.heard = Instant::now();
             attached.unsaved = true;
             attached.busy = busy;
             attached.draining |= draining;
-            (was_late, attached.cancel.iter().copied().collect())
+            Heard { gap, cancel: attached.cancel.iter().copied().collect() }
         })?;
-        if was_late {
+        if heard.gap > late_after {
             self.vacated.notify_one();
         }
-        Some(cancel)
+        Some(heard)
     }
 
     /// Takes over which held attempts are to be stopped; returns those that their worker has not been told of.

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use crate::Coordinator;
 
 const TICK: Duration = Duration::from_secs(1);
+const CANCEL: &str = "distrack.v1.WorkerService/CancelAttempts";
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs until the coordinator stops.
@@ -26,6 +27,7 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, mut cancelled: Wakeup) {
             _ = ticks.tick() => false,
             () = coordinator.shutdown.cancelled() => return,
         };
+        coordinator.metrics.attached.set(coordinator.fleet.count());
         for worker in coordinator.fleet.detach_silent(coordinator.settings.lost_after) {
             info!(worker, "worker not heard any more");
         }
@@ -79,8 +81,11 @@ fn pass_on(coordinator: &Arc<Coordinator>, marks: Vec<(SessionId, AttemptRef)>) 
                 attach,
                 attempts: attempts.iter().copied().map(Into::into).collect(),
             };
+            let calls = coordinator.calls.clone();
             coordinator.deliveries.spawn(async move {
-                match tokio::time::timeout(CALL_LIMIT, client.cancel_attempts(request)).await {
+                match tokio::time::timeout(CALL_LIMIT, calls.observe(CANCEL, client.cancel_attempts(request)))
+                    .await
+                {
                     Ok(Ok(_)) => {}
                     Ok(Err(status)) => debug!(worker, error = %status, "cancel not passed on"),
                     Err(_) => debug!(worker, "cancel unanswered"),

@@ -8,6 +8,7 @@
 mod deliver;
 mod dispatch;
 mod fleet;
+mod gauges;
 mod keeper;
 mod metrics;
 mod pause;
@@ -18,6 +19,7 @@ mod service;
 mod snapshot;
 mod status;
 mod sweeper;
+mod told;
 mod unreadable;
 mod vacancy;
 
@@ -25,10 +27,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use distrack_core::CoordinatorId;
+use distrack_core::{CoordinatorId, TracePolicy};
 use distrack_proto::v1::coordinator_service_server::CoordinatorServiceServer;
 use distrack_store::{Hint, Retention, Store};
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
+use distrack_telemetry::{Metrics, QueueLabel, Readiness, Traces};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +43,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
 
 use crate::fleet::Fleet;
+use crate::gauges::Gauges;
 use crate::metrics::Instruments;
 use crate::recorder::Recorder;
 use crate::service::Service;
@@ -57,6 +61,10 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// The most tasks of one claim.
     pub claim_limit: usize,
+    /// Which traces attempts get.
+    pub trace_policy: TracePolicy,
+    /// What spans call the database: `postgresql` or `sqlite`.
+    pub database: &'static str,
 }
 
 impl Default for Settings {
@@ -67,6 +75,8 @@ impl Default for Settings {
             retention: Retention::default(),
             poll_interval: Duration::from_secs(2),
             claim_limit: 500,
+            trace_policy: TracePolicy::Auto,
+            database: "postgresql",
         }
     }
 }
@@ -92,6 +102,9 @@ pub(crate) struct Coordinator {
     pub(crate) settings: Settings,
     pub(crate) fleet: Fleet,
     pub(crate) metrics: Instruments,
+    pub(crate) gauges: Gauges,
+    pub(crate) calls: ClientCalls,
+    pub(crate) traces: Traces,
     pub(crate) recorder: Recorder,
     /// Deliveries under way.
     pub(crate) deliveries: TaskTracker,
@@ -106,6 +119,14 @@ impl Coordinator {
         self.settings.heartbeat_interval * 3
     }
 }
+
+/// The calls that are measured under their own name.
+const METHODS: [&str; 4] = [
+    "distrack.v1.CoordinatorService/RegisterWorker",
+    "distrack.v1.CoordinatorService/Heartbeat",
+    "distrack.v1.CoordinatorService/ReportAttempts",
+    "distrack.v1.CoordinatorService/DeregisterWorker",
+];
 
 /// How long a coordinator that stops waits for calls, and then for its deliveries.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -124,17 +145,25 @@ pub async fn serve(
     store: Arc<dyn Store>,
     settings: Settings,
     metrics: Metrics,
+    traces: Traces,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let metrics = Instruments::new(&metrics);
-    let (recorder, recording) = Recorder::new(Arc::clone(&store), metrics.clone());
+    let queue = QueueLabel::new();
+    let (gauges, calls) = (Gauges::new(&metrics, queue.clone()), ClientCalls::new(&metrics));
+    let served = ServerLayer::new(&metrics, &METHODS);
+    let metrics = Instruments::new(&metrics, queue);
+    let (recorder, recording) =
+        Recorder::new(Arc::clone(&store), metrics.clone(), traces.clone(), settings.database);
     let coordinator = Arc::new(Coordinator {
         id: CoordinatorId::new(),
         store,
         settings,
         fleet: Fleet::default(),
         metrics,
+        gauges,
+        calls,
+        traces,
         recorder,
         deliveries: TaskTracker::new(),
         current: CancellationToken::new(),
@@ -145,7 +174,7 @@ pub async fn serve(
     let recording = tokio::spawn(recording);
     let health = HealthReporter::new();
     let mut loops = start_loops(&coordinator, readiness, &health);
-    let served = serve_until_stopped(listener, &coordinator, health, &mut loops).await;
+    let served = serve_until_stopped(listener, &coordinator, health, served, &mut loops).await;
 
     coordinator.shutdown.cancel();
     let _ = tokio::time::timeout(STOP_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
@@ -196,10 +225,11 @@ async fn serve_until_stopped(
     listener: TcpListener,
     coordinator: &Arc<Coordinator>,
     health: HealthReporter,
+    measure: ServerLayer,
     loops: &mut Loops,
 ) -> Result<(), ServeError> {
     let stop = coordinator.shutdown.clone();
-    let served = serve_grpc(listener, Arc::clone(coordinator), health);
+    let served = serve_grpc(listener, Arc::clone(coordinator), health, measure);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_LIMIT).await;
@@ -226,6 +256,7 @@ async fn serve_grpc(
     listener: TcpListener,
     coordinator: Arc<Coordinator>,
     health: HealthReporter,
+    measure: ServerLayer,
 ) -> Result<(), ServeError> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(distrack_proto::DESCRIPTORS)
@@ -238,6 +269,7 @@ async fn serve_grpc(
     Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .layer(measure)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection)
         .add_service(service)

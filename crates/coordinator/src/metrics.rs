@@ -1,17 +1,16 @@
-//! A coordinator's instruments. Gauges of the whole fleet come from the database, so that every
-//! coordinator shows the same value: take `max` of them, never `sum`.
+//! What a coordinator counts and measures of its own doing; [`crate::gauges`] shows the whole fleet.
 
-use distrack_store::{QueueSnapshot, Receipt, WorkerSession, WorkerState};
-use distrack_telemetry::Metrics;
-use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts};
+use std::time::Duration;
 
-/// The most queues with a series of their own; the rest share `other`.
-const MAX_QUEUES: usize = 100;
+use chrono::{DateTime, Utc};
+use distrack_core::{Cause, TaskState, TraceId};
+use distrack_store::{Claimed, Progress, Receipt};
+use distrack_telemetry::{Histogram, HistogramVec, Metrics, QueueLabel, buckets};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-const WAIT_BUCKETS: [f64; 16] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
-const CALL_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// Everything that a dispatch can come to.
+const DISPATCHED: [&str; 6] =
+    ["accepted", "duplicate", "refused", "not_delivered", "unanswered", "unreadable"];
 
 /// The instruments. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,98 +18,133 @@ pub(crate) struct Instruments {
     pub(crate) wakeups: IntCounterVec,
     pub(crate) claims: IntCounterVec,
     pub(crate) claim_size: Histogram,
-    pub(crate) wait_seconds: Histogram,
     pub(crate) dispatch_seconds: Histogram,
     pub(crate) heartbeats: IntCounter,
+    pub(crate) heartbeat_gap: Histogram,
+    pub(crate) attached: IntGauge,
     pub(crate) sessions_lost: IntCounter,
-    pub(crate) attempts_lost: IntCounter,
-    pub(crate) tasks_expired: IntCounter,
+    pub(crate) released: IntCounter,
+    queue: QueueLabel,
+    wait: HistogramVec,
+    start_delay: HistogramVec,
+    run: HistogramVec,
+    completion: HistogramVec,
+    finished: IntCounterVec,
+    retries: IntCounterVec,
+    lost: IntCounterVec,
     dispatches: IntCounterVec,
     reports: IntCounterVec,
-    queue_lag: GaugeVec,
-    queue_tasks: IntGaugeVec,
-    workers: IntGaugeVec,
-    worker_heartbeat: GaugeVec,
-    worker_same_address: IntGaugeVec,
 }
 
 impl Instruments {
-    pub(crate) fn new(metrics: &Metrics) -> Self {
-        let counters = |name: &str, help: &str, label: &str| {
-            metrics.register(IntCounterVec::new(Opts::new(name, help), &[label]).expect("constant and valid"))
-        };
-        let counter = |name: &str, help: &str| {
-            metrics.register(IntCounter::new(name, help).expect("constant and valid"))
-        };
-        let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-            metrics.register(Histogram::with_opts(opts).expect("constant and valid"))
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            metrics.register(GaugeVec::new(Opts::new(name, help), labels).expect("constant and valid"))
-        };
-        let int_gauges = |name: &str, help: &str, labels: &[&str]| {
-            metrics.register(IntGaugeVec::new(Opts::new(name, help), labels).expect("constant and valid"))
-        };
-        Self {
-            wakeups: counters(
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics, queue: QueueLabel) -> Self {
+        let instruments = Self {
+            wakeups: metrics.counter_vec(
                 "distrack_wakeups_total",
                 "Wake-ups of the dispatch loop, by what woke it.",
-                "source",
+                &["source"],
             ),
-            claims: counters("distrack_claims_total", "Claims, by whether anything was due.", "result"),
-            claim_size: histogram(
+            claims: metrics.counter_vec(
+                "distrack_claims_total",
+                "Claims, by whether they brought anything.",
+                &["result"],
+            ),
+            claim_size: metrics.histogram(
                 "distrack_claim_batch_size",
-                "Tasks of one claim that found any.",
-                &BATCH_BUCKETS,
+                "Tasks of one claim that brought any.",
+                &buckets::BATCH,
             ),
-            wait_seconds: histogram(
-                "distrack_task_wait_seconds",
-                "From the instant a task was due to its claim.",
-                &WAIT_BUCKETS,
-            ),
-            dispatch_seconds: histogram(
+            dispatch_seconds: metrics.histogram(
                 "distrack_dispatch_duration_seconds",
-                "From the claim to the worker's acceptance.",
-                &CALL_BUCKETS,
+                "From the claim to the worker's answer.",
+                &buckets::DB,
             ),
-            heartbeats: counter("distrack_heartbeats_total", "Heartbeats received."),
-            sessions_lost: counter("distrack_sessions_lost_total", "Sessions whose lease ran out."),
-            attempts_lost: counter("distrack_attempts_lost_total", "Attempts lost with their worker."),
-            tasks_expired: counter(
-                "distrack_tasks_expired_total",
-                "Tasks not started before their expires_at.",
+            heartbeats: metrics.counter("distrack_heartbeats_total", "Heartbeats received."),
+            heartbeat_gap: metrics.histogram(
+                "distrack_heartbeat_gap_seconds",
+                "From one heartbeat of a worker to its next.",
+                &buckets::START_DELAY,
             ),
-            dispatches: counters("distrack_dispatch_total", "Attempts dispatched, by result.", "result"),
-            reports: counters("distrack_reports_total", "Report items received, by receipt.", "receipt"),
-            queue_lag: gauges(
-                "distrack_queue_lag_seconds",
-                "Age of the oldest task that is due and not claimed; 0 if there is none. Fleet-wide: take max.",
+            attached: metrics.int_gauge("distrack_attached_workers", "Workers attached to this coordinator."),
+            sessions_lost: metrics.counter("distrack_sessions_lost_total", "Sessions whose lease ran out."),
+            released: metrics.counter(
+                "distrack_attempts_released_total",
+                "Attempts given back because no worker held them.",
+            ),
+            queue,
+            wait: metrics.histogram_vec(
+                "distrack_task_wait_seconds",
+                "From the instant an attempt was due to its claim.",
                 &["queue"],
+                &buckets::START_DELAY,
             ),
-            queue_tasks: int_gauges(
-                "distrack_queue_tasks",
-                "Tasks that have not ended, by queue and state. Fleet-wide: take max.",
+            start_delay: metrics.histogram_vec(
+                "distrack_task_start_delay_seconds",
+                "From scheduled_at to started_at of first attempts, by the database's clock.",
+                &["queue"],
+                &buckets::START_DELAY,
+            ),
+            run: metrics.histogram_vec(
+                "distrack_task_run_duration_seconds",
+                "From the start of a command to its end.",
+                &["queue", "outcome"],
+                &buckets::RUN,
+            ),
+            completion: metrics.histogram_vec(
+                "distrack_task_completion_seconds",
+                "From scheduled_at to the end of the task.",
+                &["queue", "state"],
+                &buckets::RUN,
+            ),
+            finished: metrics.counter_vec(
+                "distrack_tasks_finished_total",
+                "Tasks that ended, those cancelled while waiting aside.",
                 &["queue", "state"],
             ),
-            workers: int_gauges("distrack_workers", "Workers by state. Fleet-wide: take max.", &["state"]),
-            worker_heartbeat: gauges(
-                "distrack_worker_last_heartbeat_timestamp_seconds",
-                "When a worker was last heard, by the database's clock. Gone with its worker. Fleet-wide: take max.",
-                &["worker", "worker_id"],
+            retries: metrics.counter_vec(
+                "distrack_task_retries_total",
+                "Attempts that ended and will be followed by another.",
+                &["queue", "cause"],
             ),
-            worker_same_address: int_gauges(
-                "distrack_worker_same_address",
-                "Other live workers that advertise this worker's address. Must be 0. Fleet-wide: take max.",
-                &["worker", "worker_id"],
+            lost: metrics.counter_vec(
+                "distrack_attempts_lost_total",
+                "Attempts lost with their worker.",
+                &["queue"],
             ),
-        }
+            dispatches: metrics.counter_vec(
+                "distrack_dispatch_total",
+                "Attempts dispatched, by result.",
+                &["result"],
+            ),
+            reports: metrics.counter_vec(
+                "distrack_reports_total",
+                "Report items received, by receipt.",
+                &["receipt"],
+            ),
+        };
+        instruments.start_at_zero();
+        instruments
     }
 
+    fn start_at_zero(&self) {
+        let zero = |counter: &IntCounterVec, values: &[&str]| {
+            for value in values {
+                counter.with_label_values(&[*value]);
+            }
+        };
+        zero(&self.wakeups, &["hint", "slot", "timer"]);
+        zero(&self.claims, &["hit", "empty", "failed"]);
+        zero(&self.dispatches, &DISPATCHED);
+        zero(&self.reports, &["recorded", "duplicate", "stale"]);
+    }
+
+    /// Counts attempts by what became of their dispatch.
     pub(crate) fn dispatched(&self, result: &str, attempts: usize) {
         self.dispatches.with_label_values(&[result]).inc_by(attempts as u64);
     }
 
+    /// Counts a report item.
     pub(crate) fn received(&self, receipt: Receipt) {
         let receipt = match receipt {
             Receipt::Recorded => "recorded",
@@ -120,49 +154,52 @@ impl Instruments {
         self.reports.with_label_values(&[receipt]).inc();
     }
 
-    pub(crate) fn show_queues(&self, queues: &[QueueSnapshot]) {
-        self.queue_lag.reset();
-        self.queue_tasks.reset();
-        for (index, queue) in queues.iter().enumerate() {
-            let name = if index < MAX_QUEUES { queue.queue.as_str() } else { "other" };
-            let lag = self.queue_lag.with_label_values(&[name]);
-            lag.set(lag.get().max(queue.lag.as_secs_f64()));
-            let states = [
-                ("scheduled", queue.scheduled),
-                ("ready", queue.ready),
-                ("dispatched", queue.dispatched),
-                ("running", queue.running),
-            ];
-            for (state, tasks) in states {
-                self.queue_tasks
-                    .with_label_values(&[name, state])
-                    .add(i64::try_from(tasks).unwrap_or(i64::MAX));
-            }
+    /// Measures how long a claimed attempt waited.
+    pub(crate) fn claimed(&self, claimed: &Claimed, trace: Option<TraceId>) {
+        let queue = self.queue.of(claimed.queue.as_str());
+        self.wait.with_label_values(&[queue]).observe_traced(claimed.waited().as_secs_f64(), trace);
+    }
+
+    /// Measures what a step of the store made of an attempt.
+    pub(crate) fn progressed(&self, progress: &Progress, trace: Option<TraceId>) {
+        let queue = self.queue.of(progress.queue.as_str());
+        if progress.starts
+            && progress.number == 1
+            && let Some(started_at) = progress.started_at
+        {
+            let delay = seconds(progress.scheduled_at, started_at);
+            self.start_delay.with_label_values(&[queue]).observe_traced(delay, trace);
+        }
+        let Some(end) = progress.end else { return };
+        let outcome = end.cause.map_or("success", Cause::as_str);
+        if let Some(started_at) = progress.started_at {
+            let ran = seconds(started_at, end.at);
+            self.run.with_label_values(&[queue, outcome]).observe_traced(ran, trace);
+        }
+        if end.cause == Some(Cause::WorkerLost) {
+            self.lost.with_label_values(&[queue]).inc();
+        }
+        if end.next.is_terminal() {
+            let took = seconds(progress.scheduled_at, end.at);
+            self.completion.with_label_values(&[queue, end.next.as_str()]).observe_traced(took, trace);
+            self.ended(progress.queue.as_str(), end.next);
+        } else {
+            self.retries.with_label_values(&[queue, outcome]).inc();
         }
     }
 
-    pub(crate) fn show_workers(&self, workers: &[WorkerSession]) {
-        self.worker_heartbeat.reset();
-        self.worker_same_address.reset();
-        let mut counts = [0; 3];
-        for worker in workers {
-            let state = match worker.state {
-                WorkerState::Alive => 0,
-                WorkerState::Late => 1,
-                WorkerState::Lost => 2,
-            };
-            counts[state] += 1;
-            if worker.state == WorkerState::Lost {
-                continue;
-            }
-            let heard = worker.last_heartbeat_at.timestamp_micros() as f64 / 1e6;
-            // Names need not be unique.
-            let labels = [worker.name.as_str(), &worker.worker.to_string()];
-            self.worker_heartbeat.with_label_values(&labels).set(heard);
-            self.worker_same_address.with_label_values(&labels).set(i64::from(worker.same_address));
-        }
-        for (state, count) in ["alive", "late", "lost"].into_iter().zip(counts) {
-            self.workers.with_label_values(&[state]).set(count);
-        }
+    /// Counts a task that ended.
+    pub(crate) fn ended(&self, queue: &str, state: TaskState) {
+        self.finished.with_label_values(&[self.queue.of(queue), state.as_str()]).inc();
     }
+
+    /// Measures the time between two heartbeats of a worker.
+    pub(crate) fn heartbeat(&self, gap: Duration) {
+        self.heartbeats.inc();
+        self.heartbeat_gap.observe(gap.as_secs_f64());
+    }
+}
+
+fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    (to - from).to_std().unwrap_or_default().as_secs_f64()
 }

@@ -1,12 +1,17 @@
 //! Many workers' reports, recorded in few transactions.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use distrack_store::{AttemptEvent, AttemptReport, Receipt, Store, StoreError};
+use distrack_core::{AttemptRef, TraceContext};
+use distrack_store::{AttemptEvent, AttemptReport, Progress, Receipt, Reported, Store, StoreError};
+use distrack_telemetry::Traces;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Instruments;
+use crate::told;
 
 /// The most report items of one transaction.
 const BATCH: usize = 1024;
@@ -19,6 +24,9 @@ type Answer = Result<Vec<Receipt>, Arc<StoreError>>;
 
 struct Call {
     reports: Vec<AttemptReport>,
+    /// Where the worker's own spans of attempts are that ended.
+    executed: HashMap<AttemptRef, TraceContext>,
+    arrived: SystemTime,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -30,24 +38,41 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// A recorder, and the loop that must run for it. The loop ends with the last recorder.
-    pub(crate) fn new(store: Arc<dyn Store>, metrics: Instruments) -> (Self, impl Future<Output = ()>) {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        metrics: Instruments,
+        traces: Traces,
+        database: &'static str,
+    ) -> (Self, impl Future<Output = ()>) {
         let (calls, waiting) = mpsc::channel(WAITING);
-        (Self { calls }, run(store, metrics, waiting))
+        (Self { calls }, run(Recording { store, metrics, traces, database }, waiting))
     }
 
     /// Records reports; one receipt for each, in order.
     ///
     /// # Errors
     /// When the store could not take them, or did not say so; nothing of the call is known to be recorded then.
-    pub(crate) async fn record(&self, reports: Vec<AttemptReport>) -> Answer {
+    pub(crate) async fn record(
+        &self,
+        reports: Vec<AttemptReport>,
+        executed: HashMap<AttemptRef, TraceContext>,
+    ) -> Answer {
+        let arrived = SystemTime::now();
         let (answer, receipts) = oneshot::channel();
         let stopped = || Arc::new(StoreError::unavailable("the coordinator is stopping"));
-        self.calls.send(Call { reports, answer }).await.map_err(|_| stopped())?;
+        self.calls.send(Call { reports, executed, arrived, answer }).await.map_err(|_| stopped())?;
         receipts.await.map_err(|_| stopped())?
     }
 }
 
-async fn run(store: Arc<dyn Store>, metrics: Instruments, mut waiting: mpsc::Receiver<Call>) {
+struct Recording {
+    store: Arc<dyn Store>,
+    metrics: Instruments,
+    traces: Traces,
+    database: &'static str,
+}
+
+async fn run(recording: Recording, mut waiting: mpsc::Receiver<Call>) {
     let mut next = None;
     loop {
         let Some(first) = (match next.take() {
@@ -69,7 +94,7 @@ async fn run(store: Arc<dyn Store>, metrics: Instruments, mut waiting: mpsc::Rec
             }
             calls.push(call);
         }
-        record(&*store, &metrics, calls).await;
+        recording.record(calls).await;
     }
 }
 
@@ -84,30 +109,43 @@ fn output_of(call: &Call) -> usize {
     call.reports.iter().map(of).sum()
 }
 
-async fn record(store: &dyn Store, metrics: &Instruments, calls: Vec<Call>) {
-    let reports: Vec<_> = calls.iter().flat_map(|call| call.reports.iter().cloned()).collect();
-    let alone = calls.len() == 1;
-    match store.report(reports).await {
-        Ok(receipts) => {
-            let mut receipts = receipts.into_iter();
-            for call in calls {
-                let own: Vec<Receipt> = receipts.by_ref().take(call.reports.len()).collect();
-                own.iter().for_each(|receipt| metrics.received(*receipt));
-                // A caller that went away sends its reports again and gets duplicates.
-                let _ = call.answer.send(Ok(own));
+impl Recording {
+    async fn record(&self, calls: Vec<Call>) {
+        let reports: Vec<_> = calls.iter().flat_map(|call| call.reports.iter().cloned()).collect();
+        let alone = calls.len() == 1;
+        match self.store.report(reports).await {
+            Ok(Reported { receipts, progress }) => {
+                self.tell(&calls, &progress);
+                let mut receipts = receipts.into_iter();
+                for call in calls {
+                    let own: Vec<Receipt> = receipts.by_ref().take(call.reports.len()).collect();
+                    own.iter().for_each(|receipt| self.metrics.received(*receipt));
+                    // A caller that went away sends its reports again and gets duplicates.
+                    let _ = call.answer.send(Ok(own));
+                }
+            }
+            // One call that the database cannot take must not hold up the others.
+            Err(error) if !error.is_retryable() && !alone => {
+                for call in calls {
+                    Box::pin(self.record(vec![call])).await;
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for call in calls {
+                    let _ = call.answer.send(Err(Arc::clone(&error)));
+                }
             }
         }
-        // One call that the database cannot take must not hold up the others.
-        Err(error) if !error.is_retryable() && !alone => {
-            for call in calls {
-                Box::pin(record(store, metrics, vec![call])).await;
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for call in calls {
-                let _ = call.answer.send(Err(Arc::clone(&error)));
-            }
+    }
+
+    fn tell(&self, calls: &[Call], progress: &[Progress]) {
+        for progress in progress {
+            let told =
+                calls.iter().find_map(|call| Some((call.executed.get(&progress.attempt)?, call.arrived)));
+            let arrived = told.map_or_else(SystemTime::now, |(_, arrived)| arrived);
+            let execute = told.map(|(execute, _)| execute);
+            told::recorded(&self.metrics, &self.traces, self.database, progress, execute, arrived);
         }
     }
 }

@@ -12,7 +12,7 @@ use tonic::transport::Endpoint;
 use tracing::info;
 
 use crate::fleet::{Attached, Client, Pause};
-use crate::{Coordinator, status};
+use crate::{Coordinator, status, told};
 
 /// How long a registration waits for the first sight of a current schema.
 const SCHEMA_WITHIN: Duration = Duration::from_secs(2);
@@ -33,9 +33,10 @@ pub(crate) async fn register(
     info!(
         session = %registered.session, worker = registration.name, address = registration.address,
         slots = registration.slots, held = registered.kept.len(), kill = registered.kill.len(),
-        released = registered.released, lost = registered.lost, "worker registered"
+        released = registered.released, lost = registered.lost.len(), "worker registered"
     );
-    coordinator.metrics.attempts_lost.inc_by(registered.lost);
+    coordinator.metrics.released.inc_by(registered.released);
+    told::lost(coordinator, &registered.lost);
     coordinator.fleet.attach(
         registered.session,
         Attached {

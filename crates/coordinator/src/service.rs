@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, SessionId};
+use distrack_core::{AttemptRef, SessionId, TraceContext};
 use distrack_proto::convert::{self, Invalid};
 use distrack_proto::v1::coordinator_service_server::CoordinatorService;
 use distrack_proto::{MAX_BATCH, v1};
@@ -11,7 +11,8 @@ use distrack_store::{AttemptEvent, AttemptReport};
 use tonic::{Request, Response, Status};
 use tracing::info;
 
-use crate::{Coordinator, register, status};
+use crate::fleet::Heard;
+use crate::{Coordinator, register, status, told};
 
 /// `distrack.v1.CoordinatorService`.
 pub(crate) struct Service {
@@ -41,11 +42,11 @@ impl CoordinatorService for Service {
         let session: SessionId = convert::id(&request.session_id, "session_id")?;
         let late_after = self.coordinator.late_after();
         let fleet = &self.coordinator.fleet;
-        let cancel = fleet.heard(session, request.attach, request.busy, request.draining, late_after);
-        self.coordinator.metrics.heartbeats.inc();
-        let Some(cancel) = cancel else {
+        let heard = fleet.heard(session, request.attach, request.busy, request.draining, late_after);
+        let Some(Heard { gap, cancel }) = heard else {
             return Err(Status::not_found("no such session here: register again"));
         };
+        self.coordinator.metrics.heartbeat(gap);
         let settings = &self.coordinator.settings;
         Ok(Response::new(v1::HeartbeatResponse {
             cancel: cancel.into_iter().map(Into::into).collect(),
@@ -64,14 +65,19 @@ impl CoordinatorService for Service {
             return Err(Invalid::new("items", format!("must be at most {MAX_BATCH}")).into());
         }
         let reports = request.items.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+        let executed = request.items.iter().filter_map(executed).collect();
         // The worker's slot is free now, whenever the result is stored.
         let ended: Vec<AttemptRef> =
             reports.iter().filter(|report| is_end(&report.event)).map(|r| r.attempt).collect();
         if !ended.is_empty() {
             self.coordinator.fleet.vacate(session, &ended);
         }
-        let receipts =
-            self.coordinator.recorder.record(reports).await.map_err(|error| status::of_store(&error))?;
+        let receipts = self
+            .coordinator
+            .recorder
+            .record(reports, executed)
+            .await
+            .map_err(|error| status::of_store(&error))?;
         if !ended.is_empty() {
             // Again, for a registration that read the database before and came here after the first time.
             self.coordinator.fleet.vacate(session, &ended);
@@ -85,7 +91,9 @@ impl CoordinatorService for Service {
         request: Request<v1::DeregisterWorkerRequest>,
     ) -> Result<Response<v1::DeregisterWorkerResponse>, Status> {
         let session: SessionId = convert::id(&request.into_inner().session_id, "session_id")?;
-        self.coordinator.store.deregister(session).await.map_err(|error| status::of_store(&error))?;
+        let lost =
+            self.coordinator.store.deregister(session).await.map_err(|error| status::of_store(&error))?;
+        told::lost(&self.coordinator, &lost);
         let known =
             self.coordinator.fleet.with_session(session, |attached| (attached.attach, attached.name.clone()));
         if let Some((attach, worker)) = known {
@@ -94,6 +102,13 @@ impl CoordinatorService for Service {
         }
         Ok(Response::new(v1::DeregisterWorkerResponse {}))
     }
+}
+
+/// Where the worker's own span of an attempt is that ended; nowhere, if that cannot be read.
+fn executed(item: &v1::AttemptReport) -> Option<(AttemptRef, TraceContext)> {
+    let trace = item.trace.as_ref()?;
+    let trace = TraceContext::parse(&trace.traceparent, Some(&trace.tracestate))?;
+    Some((convert::attempt_ref(item.attempt.as_ref()).ok()?, trace))
 }
 
 fn is_end(event: &AttemptEvent) -> bool {

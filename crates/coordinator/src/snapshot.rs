@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use distrack_store::{StoreError, WorkerSession, WorkerState};
 use tracing::{debug, warn};
 
@@ -29,9 +30,9 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>) {
 }
 
 async fn take(coordinator: &Coordinator) -> Result<Vec<WorkerSession>, StoreError> {
-    coordinator.metrics.show_queues(&coordinator.store.queue_snapshot().await?);
+    let queues = coordinator.store.queue_snapshot().await?;
     let workers = coordinator.store.workers().await?;
-    coordinator.metrics.show_workers(&workers);
+    coordinator.gauges.show(Utc::now(), &queues, &workers);
     Ok(workers)
 }
 

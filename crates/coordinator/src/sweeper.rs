@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use distrack_core::TaskState;
 use distrack_store::Swept;
 use tracing::{info, warn};
 
-use crate::Coordinator;
 use crate::pause::jittered;
+use crate::{Coordinator, told};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_LIMIT: u32 = 500;
@@ -77,19 +78,18 @@ impl Watch {
 fn tell(coordinator: &Coordinator, swept: &Swept) -> bool {
     let metrics = &coordinator.metrics;
     metrics.sessions_lost.inc_by(swept.sessions_lost.len() as u64);
-    metrics.attempts_lost.inc_by(swept.attempts_lost.len() as u64);
-    metrics.tasks_expired.inc_by(swept.tasks_expired);
+    for queue in &swept.tasks_expired {
+        metrics.ended(queue.as_str(), TaskState::Expired);
+    }
     for (session, worker) in &swept.sessions_lost {
         warn!(%session, worker, "worker lost");
     }
-    for attempt in &swept.attempts_lost {
-        warn!(task_id = %attempt.task, epoch = attempt.epoch, "attempt lost with its worker");
-    }
-    if swept.tasks_expired > 0 {
-        info!(tasks = swept.tasks_expired, "tasks expired before they could start");
+    told::lost(coordinator, &swept.attempts_lost);
+    if !swept.tasks_expired.is_empty() {
+        info!(tasks = swept.tasks_expired.len(), "tasks expired before they could start");
     }
     let limit = SWEEP_LIMIT as usize;
-    swept.attempts_lost.len() >= limit || swept.tasks_expired >= u64::from(SWEEP_LIMIT)
+    swept.attempts_lost.len() >= limit || swept.tasks_expired.len() >= limit
 }
 
 /// Removes what is older than its retention, until the coordinator stops.

@@ -1,5 +1,6 @@
 //! Ending attempts that somebody cannot read, instead of offering them for ever.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(crate) async fn end(coordinator: &Coordinator, attempt: AttemptRef, reason: 
     let outcome = Outcome { final_failure: true, ..Outcome::failure(Cause::SpawnFailed, reason) };
     let event = AttemptEvent::Finished { ago: Duration::ZERO, ran: None, outcome, output: Output::default() };
     let report = AttemptReport { attempt, jitter: 0.0, event };
-    while let Err(failure) = coordinator.recorder.record(vec![report.clone()]).await {
+    while let Err(failure) = coordinator.recorder.record(vec![report.clone()], HashMap::new()).await {
         if !failure.is_retryable() {
             error!(error = %failure, task_id = %attempt.task, "an attempt cannot be ended");
             return;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::id::TaskId;
 use crate::outcome::Outcome;
-use crate::trace::{SpanId, TraceId};
+use crate::trace::{SpanId, TraceId, TraceMode};
 
 /// Names one attempt for ever: the task and the epoch of the claim that began it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +36,8 @@ pub struct Attempt {
     pub trace_id: Option<TraceId>,
     /// Its span.
     pub span_id: Option<SpanId>,
+    /// How its trace belongs to the submission's; `None` for attempts of before this was kept.
+    pub trace_mode: Option<TraceMode>,
 }
 
 /// What is kept of one stream in the database: the beginning, the end, and how much there was.

@@ -24,5 +24,5 @@ pub use retry::{Backoff, OnLost, RetryPolicy};
 pub use spec::{Executor, OnOutputLimit, Program, QueueName, TaskSpec};
 pub use state::TaskState;
 pub use task::Task;
-pub use trace::{SpanId, TraceContext, TraceId};
+pub use trace::{SpanId, TraceContext, TraceId, TraceMode, TracePolicy};
 pub use transition::{Ended, Standing, Verdict};

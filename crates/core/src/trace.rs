@@ -23,6 +23,16 @@ macro_rules! hex_id {
                     }
                 }
             }
+
+            /// Its bytes.
+            pub fn to_bytes(self) -> [u8; $bytes] {
+                self.0
+            }
+
+            /// The id of these bytes; all zero is no id.
+            pub fn from_bytes(bytes: [u8; $bytes]) -> Option<Self> {
+                (bytes != [0; $bytes]).then_some(Self(bytes))
+            }
         }
 
         impl fmt::Display for $name {
@@ -119,9 +129,80 @@ impl TraceContext {
         })
     }
 
+    /// Whether its spans are recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+
     /// The `traceparent` header.
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags)
+    }
+}
+
+/// How an attempt's trace belongs to its submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TraceMode {
+    /// The attempt's spans are in the submission's trace, below it.
+    Child,
+    /// The attempt has a trace of its own, linked to the submission and to the attempt before.
+    Link,
+}
+
+impl TraceMode {
+    /// The number that both stores keep.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Child => 0,
+            Self::Link => 1,
+        }
+    }
+
+    /// The mode of a stored number, if it is one.
+    pub fn from_code(code: i16) -> Option<Self> {
+        [Self::Child, Self::Link].into_iter().find(|mode| mode.code() == code)
+    }
+
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Child => "child",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// Which mode attempts get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TracePolicy {
+    /// [`TraceMode::Child`] for a first attempt that is claimed within 15 minutes of its submission,
+    /// [`TraceMode::Link`] for every other: no trace grows for days.
+    #[default]
+    Auto,
+    /// Always this one.
+    Always(TraceMode),
+}
+
+impl TracePolicy {
+    /// The number that both stores' `claim` takes.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Auto => -1,
+            Self::Always(mode) => mode.code(),
+        }
+    }
+}
+
+impl FromStr for TracePolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "child" => Ok(Self::Always(TraceMode::Child)),
+            "link" => Ok(Self::Always(TraceMode::Link)),
+            _ => Err("must be auto, child or link".to_owned()),
+        }
     }
 }
 

@@ -52,14 +52,25 @@ UPDATE tasks SET
     picked_at = now(), started_at = NULL, finished_at = NULL,
     cause = NULL, exit_code = NULL, signal = NULL, error = NULL,
     max_rss_bytes = NULL, cpu_user_us = NULL, cpu_system_us = NULL,
-    -- A first attempt soon after its submission is part of the submitter's trace; any other has its own.
+    -- $8: -1 is auto, in which a first attempt soon after its submission is part of the submitter's trace and any
+    -- other has its own; 0 and 1 are the modes by themselves.
     attempt_trace_id = CASE
-        WHEN attempt = 0 AND now() - created_at <= interval '15 minutes' THEN substr(traceparent, 4, 32)
+        WHEN $8::smallint = 0 OR ($8 < 0 AND attempt = 0 AND now() - created_at <= interval '15 minutes')
+        THEN substr(traceparent, 4, 32)
         ELSE (SELECT traces FROM seats)[array_position((SELECT ids FROM picked), id)]
+    END,
+    attempt_trace_mode = CASE
+        WHEN $8::smallint = 0 OR ($8 < 0 AND attempt = 0 AND now() - created_at <= interval '15 minutes') THEN 0 ELSE 1
     END,
     attempt_span_id = (SELECT spans FROM seats)[array_position((SELECT ids FROM picked), id)]
 WHERE id = ANY((SELECT ids FROM picked)::uuid[]) AND state = 0
 RETURNING
     id, epoch, attempt, session_id AS "session_id!", queue, spec, traceparent, tracestate,
     attempt_trace_id AS "attempt_trace_id!", attempt_span_id AS "attempt_span_id!",
-    (extract(epoch FROM now() - due_at) * 1000000)::bigint AS "waited_us!"
+    attempt_trace_mode AS "attempt_trace_mode!", created_at, due_at, picked_at AS "picked_at!",
+    CASE WHEN attempt > 1 THEN (SELECT a.trace_id FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS previous_trace_id,
+    CASE WHEN attempt > 1 THEN (SELECT a.span_id FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS previous_span_id,
+    CASE WHEN attempt > 1 THEN (SELECT a.finished_at FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS previous_finished_at

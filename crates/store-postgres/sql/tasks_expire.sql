@@ -4,3 +4,4 @@ WHERE id = ANY(ARRAY(
     SELECT id FROM tasks WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= now()
     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )) AND state = 0
+RETURNING queue

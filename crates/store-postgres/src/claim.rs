@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, QueueName, SpanId, TraceId};
-use distrack_store::shared::ClaimedRow;
 use distrack_store::{ClaimRequest, Claims, NextDue};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::Result;
 use crate::error::store_error;
+use crate::row::ClaimedRow;
 
 pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Claims> {
     let (slots, attaches): (Vec<Uuid>, Vec<i64>) =
@@ -28,6 +28,7 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Claims
         queues.as_deref() as Option<&[String]>,
         serde_json::json!(request.labels),
         &attaches,
+        request.trace_policy.code(),
     )
     .fetch_all(pool)
     .await

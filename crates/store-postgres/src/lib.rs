@@ -25,9 +25,9 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, Hint, ListQuery, NextDue, Pruned,
-    QueueSnapshot, Receipt, Registered, Registration, Renewed, Retention, Schema, Store, StoreError,
-    Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
+    Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
+    StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -152,10 +152,10 @@ impl Store for PgStore {
         Ok(released)
     }
 
-    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
-        let (receipts, ended) = report::report(&self.pool, reports).await?;
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported> {
+        let (reported, ended) = report::report(&self.pool, reports).await?;
         self.hints.raise_ended(ended);
-        Ok(receipts)
+        Ok(reported)
     }
 
     async fn next_due(&self) -> Result<NextDue> {
@@ -164,7 +164,7 @@ impl Store for PgStore {
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
         let registered = sessions::register(&self.pool, registration).await?;
-        if registered.released > 0 || registered.lost > 0 {
+        if registered.released > 0 || !registered.lost.is_empty() {
             [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
         Ok(registered)
@@ -179,10 +179,10 @@ impl Store for PgStore {
         sessions::renew(&self.pool, coordinator, &heartbeats, lost_after).await
     }
 
-    async fn deregister(&self, session: SessionId) -> Result<()> {
-        let ended = sessions::deregister(&self.pool, session).await?;
+    async fn deregister(&self, session: SessionId) -> Result<Vec<Progress>> {
+        let (lost, ended) = sessions::deregister(&self.pool, session).await?;
         self.hints.raise_ended(ended);
-        Ok(())
+        Ok(lost)
     }
 
     async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept> {
@@ -205,5 +205,10 @@ impl Store for PgStore {
 
     fn wakeup(&self, hint: Hint) -> Wakeup {
         self.hints.wakeup(hint)
+    }
+
+    fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        Connections { open: self.pool.size(), idle, max: self.pool.options().get_max_connections() }
     }
 }

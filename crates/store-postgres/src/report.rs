@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, Output};
 use distrack_store::shared::{Batch, Changed, LockedRow, to_bigint, to_micros};
-use distrack_store::{AttemptReport, Receipt, StoreError};
+use distrack_store::{AttemptReport, Reported, StoreError};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -14,19 +14,19 @@ use crate::claim::split;
 use crate::ending;
 use crate::error::store_error;
 
-pub(crate) async fn report(pool: &PgPool, reports: Vec<AttemptReport>) -> Result<(Vec<Receipt>, Changed)> {
+pub(crate) async fn report(pool: &PgPool, reports: Vec<AttemptReport>) -> Result<(Reported, Changed)> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.attempt.task.as_uuid()).collect();
     let mut transaction = pool.begin().await.map_err(store_error)?;
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let (receipts, batch) = Batch::judge(rows, reports)?;
+    let (reported, batch) = Batch::judge(rows, reports)?;
     start(&mut transaction, batch.starts).await?;
     let changed = ending::write(&mut transaction, batch.endings).await?;
     keep_output(&mut transaction, batch.outputs).await?;
     transaction.commit().await.map_err(store_error)?;
-    Ok((receipts, changed))
+    Ok((reported, changed))
 }
 
 async fn start(connection: &mut PgConnection, starts: HashMap<AttemptRef, Duration>) -> Result<()> {

@@ -8,7 +8,7 @@ use distrack_store::shared::{
     Changed, Ending, HeldRow, LockedRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int,
     to_micros,
 };
-use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed, StoreError};
+use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -133,14 +133,13 @@ async fn release(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Resu
 }
 
 /// Loses attempts whose rows this transaction has locked.
-async fn lose(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<u64> {
+async fn lose(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<Vec<Progress>> {
     let (ids, _) = split(attempts);
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
-    let endings = Ending::lose(&rows)?;
-    let lost = endings.len() as u64;
+    let (endings, lost) = Ending::lose(&rows)?;
     ending::write(connection, endings).await?;
     Ok(lost)
 }
@@ -186,7 +185,7 @@ pub(crate) async fn renew(
     Ok(Renewed { alive, cancel })
 }
 
-pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<Changed> {
+pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<(Vec<Progress>, Changed)> {
     let mut transaction = pool.begin().await.map_err(store_error)?;
     sqlx::query_file!("sql/session_end.sql", session.as_uuid())
         .execute(&mut *transaction)
@@ -196,6 +195,6 @@ pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<Chan
     let released = release(&mut transaction, &held.dispatched).await?;
     let lost = lose(&mut transaction, &held.running).await?;
     transaction.commit().await.map_err(store_error)?;
-    let changed = released + lost > 0;
-    Ok(Changed { due: changed, done: changed })
+    let changed = released > 0 || !lost.is_empty();
+    Ok((lost, Changed { due: changed, done: changed }))
 }

@@ -24,18 +24,18 @@ pub(crate) async fn sweep(
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
-    let mut changed = ending::write(&mut transaction, Ending::lose(&orphans)?).await?;
+    let (endings, attempts_lost) = Ending::lose(&orphans)?;
+    let mut changed = ending::write(&mut transaction, endings).await?;
     transaction.commit().await.map_err(store_error)?;
     let expired =
-        sqlx::query_file!("sql/tasks_expire.sql", limit).execute(pool).await.map_err(store_error)?;
+        sqlx::query_file!("sql/tasks_expire.sql", limit).fetch_all(pool).await.map_err(store_error)?;
     let clock = sqlx::query_file!("sql/clock.sql").fetch_one(pool).await.map_err(store_error)?;
-    changed.done |= expired.rows_affected() > 0;
+    changed.done |= !expired.is_empty();
     let swept = Swept {
         at: clock.now,
         sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
         attempts_lost,
-        tasks_expired: expired.rows_affected(),
+        tasks_expired: expired.into_iter().filter_map(|row| row.queue.parse().ok()).collect(),
     };
     Ok((swept, changed))
 }

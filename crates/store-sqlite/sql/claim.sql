@@ -49,10 +49,14 @@ UPDATE tasks SET
     picked_at = $5, started_at = NULL, finished_at = NULL,
     cause = NULL, exit_code = NULL, signal = NULL, error = NULL,
     max_rss_bytes = NULL, cpu_user_us = NULL, cpu_system_us = NULL,
-    -- A first attempt soon after its submission is part of the submitter's trace; any other has its own.
+    -- $6: -1 is auto, in which a first attempt soon after its submission is part of the submitter's trace and any
+    -- other has its own; 0 and 1 are the modes by themselves.
     attempt_trace_id = CASE
-        WHEN attempt = 0 AND $5 - created_at <= 15 * 60 * 1000000 THEN substr(traceparent, 4, 32)
+        WHEN $6 = 0 OR ($6 < 0 AND attempt = 0 AND $5 - created_at <= 15 * 60 * 1000000) THEN substr(traceparent, 4, 32)
         ELSE seats.trace_id
+    END,
+    attempt_trace_mode = CASE
+        WHEN $6 = 0 OR ($6 < 0 AND attempt = 0 AND $5 - created_at <= 15 * 60 * 1000000) THEN 0 ELSE 1
     END,
     attempt_span_id = seats.span_id
 FROM picked JOIN seats ON seats.seat = picked.seat
@@ -61,4 +65,11 @@ RETURNING
     id AS "id!: Uuid", epoch AS "epoch!: i64", attempt AS "attempt!: i32", session_id AS "session_id!: Uuid",
     queue AS "queue!: String", spec AS "spec!: String", traceparent AS "traceparent!: String",
     tracestate AS "tracestate!: String", attempt_trace_id AS "attempt_trace_id!: String",
-    attempt_span_id AS "attempt_span_id!: String", $5 - due_at AS "waited_us!: i64"
+    attempt_span_id AS "attempt_span_id!: String", attempt_trace_mode AS "attempt_trace_mode!: i16",
+    created_at AS "created_at!: Instant", due_at AS "due_at!: Instant", picked_at AS "picked_at!: Instant",
+    CASE WHEN attempt > 1 THEN (SELECT a.trace_id FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS "previous_trace_id: String",
+    CASE WHEN attempt > 1 THEN (SELECT a.span_id FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS "previous_span_id: String",
+    CASE WHEN attempt > 1 THEN (SELECT a.finished_at FROM attempts a WHERE a.task_id = id ORDER BY a.epoch DESC LIMIT 1) END
+        AS "previous_finished_at: Instant"

@@ -4,3 +4,4 @@ WHERE id IN (
     SELECT id FROM tasks WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= $2
     ORDER BY expires_at LIMIT $1
 ) AND state = 0
+RETURNING queue AS "queue!: String"

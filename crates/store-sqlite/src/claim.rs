@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, SpanId, TraceId};
-use distrack_store::shared::ClaimedRow;
 use distrack_store::{ClaimRequest, Claims, NextDue};
 use serde_json::json;
 use uuid::Uuid;
@@ -11,7 +10,7 @@ use uuid::Uuid;
 use crate::Result;
 use crate::database::{Database, Step};
 use crate::error::store_error;
-use crate::row::{batch, refs};
+use crate::row::{ClaimedRow, Instant, batch, refs};
 
 pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<Claims> {
     let slots = request.slots.iter();
@@ -21,7 +20,7 @@ pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<
     let queues = request.queues.map(batch);
     let labels = json!(request.labels);
     let mut step = database.begin().await?;
-    let now = step.now;
+    let (now, policy) = (step.now, request.trace_policy.code());
     let rows = sqlx::query_file_as!(
         ClaimedRow,
         "sql/claim.sql",
@@ -30,6 +29,7 @@ pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<
         queues,
         labels,
         now,
+        policy,
     )
     .fetch_all(step.connection())
     .await

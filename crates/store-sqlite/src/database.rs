@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distrack_store::StoreError;
+use distrack_store::{Connections, StoreError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
@@ -54,6 +54,16 @@ impl Database {
     /// What steps that only look run on. They never wait for the writer.
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// The writer and the readers, together.
+    pub(crate) fn connections(&self) -> Connections {
+        let idle = self.writer.num_idle() + self.readers.num_idle();
+        Connections {
+            open: self.writer.size() + self.readers.size(),
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+            max: READERS + 1,
+        }
     }
 
     /// What migrations run on.

@@ -29,9 +29,9 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, Hint, ListQuery, NextDue, Pruned,
-    QueueSnapshot, Receipt, Registered, Registration, Renewed, Retention, Schema, Store, StoreError,
-    Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
+    Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
+    StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 
 use crate::database::Database;
@@ -119,10 +119,10 @@ impl Store for SqliteStore {
         Ok(released)
     }
 
-    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
-        let (receipts, ended) = report::report(&self.database, reports).await?;
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported> {
+        let (reported, ended) = report::report(&self.database, reports).await?;
         self.hints.raise_ended(ended);
-        Ok(receipts)
+        Ok(reported)
     }
 
     async fn next_due(&self) -> Result<NextDue> {
@@ -131,7 +131,7 @@ impl Store for SqliteStore {
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
         let registered = sessions::register(&self.database, registration).await?;
-        if registered.released > 0 || registered.lost > 0 {
+        if registered.released > 0 || !registered.lost.is_empty() {
             [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
         Ok(registered)
@@ -146,10 +146,10 @@ impl Store for SqliteStore {
         sessions::renew(&self.database, coordinator, &heartbeats, lost_after).await
     }
 
-    async fn deregister(&self, session: SessionId) -> Result<()> {
-        let ended = sessions::deregister(&self.database, session).await?;
+    async fn deregister(&self, session: SessionId) -> Result<Vec<Progress>> {
+        let (lost, ended) = sessions::deregister(&self.database, session).await?;
         self.hints.raise_ended(ended);
-        Ok(())
+        Ok(lost)
     }
 
     async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept> {
@@ -172,5 +172,9 @@ impl Store for SqliteStore {
 
     fn wakeup(&self, hint: Hint) -> Wakeup {
         self.hints.wakeup(hint)
+    }
+
+    fn connections(&self) -> Connections {
+        self.database.connections()
     }
 }

@@ -4,32 +4,31 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, Output};
-use distrack_store::shared::{Batch, Changed, LockedRow, to_bigint, to_micros};
-use distrack_store::{AttemptReport, Receipt, StoreError};
+use distrack_store::shared::{Batch, Changed, to_bigint, to_micros};
+use distrack_store::{AttemptReport, Reported, StoreError};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::database::{Database, Step};
 use crate::ending;
 use crate::error::store_error;
-use crate::row::{batch, ids};
+use crate::row::{Instant, LockedRow, batch, ids};
 
-pub(crate) async fn report(
-    database: &Database,
-    reports: Vec<AttemptReport>,
-) -> Result<(Vec<Receipt>, Changed)> {
+pub(crate) async fn report(database: &Database, reports: Vec<AttemptReport>) -> Result<(Reported, Changed)> {
     let tasks = ids(reports.iter().map(|report| report.attempt.task));
     let mut step = database.begin().await?;
-    let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", tasks)
+    let now = step.now;
+    let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", tasks, now)
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    let (receipts, batch) = Batch::judge(rows, reports)?;
+    let rows = rows.into_iter().map(LockedRow::read).collect();
+    let (reported, batch) = Batch::judge(rows, reports)?;
     start(&mut step, batch.starts).await?;
     let changed = ending::write(&mut step, batch.endings).await?;
     keep_output(&mut step, batch.outputs).await?;
     step.commit().await?;
-    Ok((receipts, changed))
+    Ok((reported, changed))
 }
 
 async fn start(step: &mut Step, starts: HashMap<AttemptRef, Duration>) -> Result<()> {

@@ -10,6 +10,8 @@ pub(crate) type TaskRow = shared::TaskRow<Instant>;
 pub(crate) type AttemptRow = shared::AttemptRow<Instant>;
 pub(crate) type ServingRow = shared::ServingRow<Instant>;
 pub(crate) type WorkerRow = shared::WorkerRow<Instant>;
+pub(crate) type ClaimedRow = shared::ClaimedRow<Instant>;
+pub(crate) type LockedRow = shared::LockedRow<Instant>;
 
 /// Microseconds since the epoch.
 #[derive(Clone, Copy, Debug, sqlx::Type)]

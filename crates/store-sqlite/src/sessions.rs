@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
 use distrack_store::shared::{
-    Changed, Ending, HeldRow, LockedRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int,
-    to_micros,
+    Changed, Ending, HeldRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int, to_micros,
 };
-use distrack_store::{HeartbeatSeen, Registered, Registration, Renewed};
+use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use crate::claim::give_back;
 use crate::database::{Database, Step};
 use crate::ending;
 use crate::error::store_error;
-use crate::row::{batch, ids, refs};
+use crate::row::{Instant, LockedRow, batch, ids, refs};
 
 pub(crate) async fn register(database: &Database, new: Registration) -> Result<Registered> {
     let mut step = database.begin().await?;
@@ -123,17 +122,19 @@ async fn held_by(step: &mut Step, session: Uuid) -> Result<Vec<HeldRow>> {
         .map_err(store_error)
 }
 
-async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
+async fn lose(step: &mut Step, attempts: &[AttemptRef]) -> Result<Vec<Progress>> {
+    let now = step.now;
     let rows = sqlx::query_file_as!(
         LockedRow,
         "sql/lock_attempts.sql",
-        ids(attempts.iter().map(|attempt| attempt.task))
+        ids(attempts.iter().map(|attempt| attempt.task)),
+        now,
     )
     .fetch_all(step.connection())
     .await
     .map_err(store_error)?;
-    let endings = Ending::lose(&rows)?;
-    let lost = endings.len() as u64;
+    let rows: Vec<_> = rows.into_iter().map(LockedRow::read).collect();
+    let (endings, lost) = Ending::lose(&rows)?;
     ending::write(step, endings).await?;
     Ok(lost)
 }
@@ -174,7 +175,7 @@ pub(crate) async fn renew(
     Ok(Renewed { alive, cancel })
 }
 
-pub(crate) async fn deregister(database: &Database, session: SessionId) -> Result<Changed> {
+pub(crate) async fn deregister(database: &Database, session: SessionId) -> Result<(Vec<Progress>, Changed)> {
     let mut step = database.begin().await?;
     let now = step.now;
     sqlx::query_file!("sql/session_end.sql", session.as_uuid(), now)
@@ -185,6 +186,6 @@ pub(crate) async fn deregister(database: &Database, session: SessionId) -> Resul
     let released = give_back(&mut step, &held.dispatched).await?;
     let lost = lose(&mut step, &held.running).await?;
     step.commit().await?;
-    let changed = released + lost > 0;
-    Ok(Changed { due: changed, done: changed })
+    let changed = released > 0 || !lost.is_empty();
+    Ok((lost, Changed { due: changed, done: changed }))
 }

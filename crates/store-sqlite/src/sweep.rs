@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use distrack_store::Swept;
-use distrack_store::shared::{Changed, Ending, LockedRow};
+use distrack_store::shared::{Changed, Ending};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::database::Database;
 use crate::ending;
 use crate::error::store_error;
-use crate::row::Instant;
+use crate::row::{Instant, LockedRow};
 
 pub(crate) async fn sweep(
     database: &Database,
@@ -24,23 +24,24 @@ pub(crate) async fn sweep(
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
+    let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit, now)
         .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    let attempts_lost = orphans.iter().map(LockedRow::attempt_ref).collect();
-    let mut changed = ending::write(&mut step, Ending::lose(&orphans)?).await?;
+    let orphans: Vec<_> = orphans.into_iter().map(LockedRow::read).collect();
+    let (endings, attempts_lost) = Ending::lose(&orphans)?;
+    let mut changed = ending::write(&mut step, endings).await?;
     let expired = sqlx::query_file!("sql/tasks_expire.sql", limit, now)
-        .execute(step.connection())
+        .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
     step.commit().await?;
-    changed.done |= expired.rows_affected() > 0;
+    changed.done |= !expired.is_empty();
     let swept = Swept {
         at: Instant::from(now).into(),
         sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
         attempts_lost,
-        tasks_expired: expired.rows_affected(),
+        tasks_expired: expired.into_iter().filter_map(|row| row.queue.parse().ok()).collect(),
     };
     Ok((swept, changed))
 }

@@ -10,11 +10,11 @@ use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 
 use crate::error::StoreError;
-use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
+use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::store::{Result, Store};
 use crate::types::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Pruned, Receipt, Registered,
-    Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Progress, Pruned, Registered,
+    Registration, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
 
@@ -90,7 +90,7 @@ impl<S: Store> Store for Detached<S> {
         self.run(|store| async move { store.release(attempts).await }).await
     }
 
-    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>> {
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported> {
         self.run(|store| async move { store.report(reports).await }).await
     }
 
@@ -111,7 +111,7 @@ impl<S: Store> Store for Detached<S> {
         self.run(move |store| async move { store.renew(coordinator, heartbeats, lost_after).await }).await
     }
 
-    async fn deregister(&self, session: SessionId) -> Result<()> {
+    async fn deregister(&self, session: SessionId) -> Result<Vec<Progress>> {
         self.run(move |store| async move { store.deregister(session).await }).await
     }
 
@@ -133,5 +133,9 @@ impl<S: Store> Store for Detached<S> {
 
     fn wakeup(&self, hint: Hint) -> Wakeup {
         self.0.wakeup(hint)
+    }
+
+    fn connections(&self) -> Connections {
+        self.0.connections()
     }
 }

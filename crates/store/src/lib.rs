@@ -23,11 +23,11 @@ mod wakeup;
 
 pub use detached::Detached;
 pub use error::StoreError;
-pub use read::{Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};
+pub use read::{Connections, Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};
 pub use store::Store;
 pub use types::{
     AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, Claims, HeartbeatSeen, IdempotencyKey,
-    NextDue, Pruned, Receipt, Registered, Registration, Renewed, Retention, Schema, Slot, Submission,
-    SubmitMode, Submitted, Swept,
+    NextDue, Progress, ProgressEnd, Pruned, Receipt, Registered, Registration, Renewed, Reported, Retention,
+    Schema, Slot, Submission, SubmitMode, Submitted, Swept,
 };
 pub use wakeup::{Hint, Waker, Wakeup};

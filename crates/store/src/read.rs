@@ -77,6 +77,17 @@ pub struct WorkerSession {
     pub same_address: u32,
 }
 
+/// Connections to the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+    /// The most there may be.
+    pub max: u32,
+}
+
 /// How a queue stands, at one instant of the store's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueSnapshot {

@@ -7,10 +7,10 @@ use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, Output, SessionId, Task, TaskId};
 
 use crate::error::StoreError;
-use crate::read::{ListQuery, QueueSnapshot, WorkerSession};
+use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::types::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Pruned, Receipt, Registered,
-    Registration, Renewed, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+    AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Progress, Pruned, Registered,
+    Registration, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
 use chrono::{DateTime, Utc};
@@ -70,8 +70,8 @@ pub trait Store: Send + Sync + 'static {
     /// Gives back dispatched attempts that provably no worker holds. Returns how many were given back.
     async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64>;
 
-    /// Records what workers say of attempts, one receipt for each report in order.
-    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Vec<Receipt>>;
+    /// Records what workers say of attempts.
+    async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported>;
 
     /// When pending tasks are due.
     async fn next_due(&self) -> Result<NextDue>;
@@ -94,8 +94,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Renewed>;
 
     /// Ends the session of a worker that holds nothing any more: what was dispatched is given back, since the
-    /// worker never took it; what it said it was running is lost.
-    async fn deregister(&self, session: SessionId) -> Result<()>;
+    /// worker never took it; what it said it was running is lost, and returned.
+    async fn deregister(&self, session: SessionId) -> Result<Vec<Progress>>;
 
     /// Ends sessions whose lease ran out, loses the attempts of ended sessions, and expires tasks: at most
     /// `limit` of each. Any number of coordinators may sweep at once.
@@ -117,4 +117,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Waits for hints that something may be worth looking at.
     fn wakeup(&self, hint: Hint) -> Wakeup;
+
+    /// The connections that this process has to the database.
+    fn connections(&self) -> Connections;
 }

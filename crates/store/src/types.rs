@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use distrack_core::{
-    AttemptRef, CoordinatorId, InstanceId, NewTask, Outcome, Output, QueueName, SessionId, TaskId, TaskSpec,
-    TraceContext, WorkerId,
+    AttemptRef, Cause, CoordinatorId, InstanceId, NewTask, Outcome, Output, QueueName, SessionId, SpanId,
+    TaskId, TaskSpec, TaskState, TraceContext, TraceId, TraceMode, TracePolicy, WorkerId,
 };
 
 /// A task to store, and the key under which it may be sent twice.
@@ -76,6 +76,8 @@ pub struct ClaimRequest {
     pub labels: BTreeMap<String, String>,
     /// The free slots, in the order in which they are to be filled.
     pub slots: Vec<Slot>,
+    /// Which traces the attempts get.
+    pub trace_policy: TracePolicy,
 }
 
 /// A free slot of a registered worker.
@@ -120,8 +122,25 @@ pub struct Claimed {
     pub spec: TaskSpec,
     /// The attempt's own position in its trace.
     pub trace: TraceContext,
+    /// How that trace belongs to the submission's.
+    pub mode: TraceMode,
+    /// The submission's position in its trace.
+    pub submission: TraceContext,
+    /// The last attempt before this one, if there was one.
+    pub previous: Option<(TraceId, SpanId)>,
+    /// Since when it has waited: its submission, or the end of the attempt before.
+    pub waiting_since: DateTime<Utc>,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// When it was claimed.
+    pub picked_at: DateTime<Utc>,
+}
+
+impl Claimed {
     /// From the instant it was due to the claim.
-    pub waited: Duration,
+    pub fn waited(&self) -> Duration {
+        (self.picked_at - self.due_at).to_std().unwrap_or_default()
+    }
 }
 
 /// What a worker says of an attempt. Durations are the worker's; the store anchors them to its own clock.
@@ -155,6 +174,51 @@ pub enum AttemptEvent {
         /// What it printed.
         output: Output,
     },
+}
+
+/// What a step of the store made of an attempt: all that is told of it, by the store's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The queue that the task waited in.
+    pub queue: QueueName,
+    /// The worker that holds or held it.
+    pub worker: Option<String>,
+    /// The attempt's own position in its trace; `None` when what is stored of it cannot be read.
+    pub trace: Option<TraceContext>,
+    /// When the task was asked to run.
+    pub scheduled_at: DateTime<Utc>,
+    /// When the attempt was claimed.
+    pub picked_at: DateTime<Utc>,
+    /// When its command started; `None` if it never did.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Whether it is this step that learned of the start.
+    pub starts: bool,
+    /// How it ended, if it did.
+    pub end: Option<ProgressEnd>,
+}
+
+/// The end of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgressEnd {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why it failed; `None` is success.
+    pub cause: Option<Cause>,
+    /// The task's state from then on.
+    pub next: TaskState,
+}
+
+/// What became of reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reported {
+    /// One for each report, in order.
+    pub receipts: Vec<Receipt>,
+    /// The attempts that changed, once each.
+    pub progress: Vec<Progress>,
 }
 
 /// What became of a report.
@@ -200,7 +264,7 @@ pub struct Registration {
 }
 
 /// A session, reconciled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Registered {
     /// The session.
     pub session: SessionId,
@@ -215,13 +279,21 @@ pub struct Registered {
     /// Attempts that were given back because this process never got them.
     pub released: u64,
     /// Attempts that were lost with the worker's previous process.
-    pub lost: u64,
+    pub lost: Vec<Progress>,
 }
 
 impl Registered {
     /// A session that holds nothing yet.
     pub fn new(session: SessionId, attach: i64) -> Self {
-        Self { session, attach, kept: Vec::new(), kill: Vec::new(), cancel: Vec::new(), released: 0, lost: 0 }
+        Self {
+            session,
+            attach,
+            kept: Vec::new(),
+            kill: Vec::new(),
+            cancel: Vec::new(),
+            released: 0,
+            lost: Vec::new(),
+        }
     }
 }
 
@@ -248,16 +320,16 @@ pub struct Renewed {
 }
 
 /// What a sweep found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Swept {
     /// When it swept, by the store's clock.
     pub at: DateTime<Utc>,
     /// Sessions whose lease ran out.
     pub sessions_lost: Vec<(SessionId, String)>,
     /// Attempts that were lost with a session.
-    pub attempts_lost: Vec<AttemptRef>,
-    /// Tasks whose `expires_at` passed before they started.
-    pub tasks_expired: u64,
+    pub attempts_lost: Vec<Progress>,
+    /// The queues of tasks whose `expires_at` passed before they started, one for each task.
+    pub tasks_expired: Vec<QueueName>,
 }
 
 /// How long things are kept.

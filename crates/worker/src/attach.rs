@@ -10,6 +10,7 @@ use std::time::Duration;
 use distrack_core::AttemptRef;
 use distrack_proto::convert;
 use distrack_proto::v1::{self, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest};
+use distrack_telemetry::rpc::ClientCalls;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -24,6 +25,8 @@ use crate::stop::Stop;
 use crate::{ServeError, Settings};
 
 /// How long a registration may take: it reconciles.
+const REGISTER: &str = "distrack.v1.CoordinatorService/RegisterWorker";
+const HEARTBEAT: &str = "distrack.v1.CoordinatorService/Heartbeat";
 const REGISTER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a heartbeat may take.
 const HEARTBEAT_WITHIN: Duration = Duration::from_secs(3);
@@ -78,6 +81,8 @@ pub(crate) struct Attach {
     pub(crate) held: Arc<Held>,
     /// Who is told.
     pub(crate) attachment: Attachment,
+    /// Measures the calls.
+    pub(crate) calls: ClientCalls,
     /// Fires when the worker drains: coordinators are told at once.
     pub(crate) draining: CancellationToken,
 }
@@ -163,7 +168,8 @@ impl Attach {
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
         let mut own = client(coordinator.endpoint.connect_lazy());
         let address = request.address.clone();
-        let call = timeout(REGISTER_WITHIN, own.register_worker(request)).await;
+        let call = self.calls.observe(REGISTER, own.register_worker(request));
+        let call = timeout(REGISTER_WITHIN, call).await;
         let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
         let bad = |invalid: convert::Invalid| Status::internal(invalid.to_string());
         let session = convert::id(&answer.session_id, "session_id").map_err(bad)?;
@@ -225,7 +231,8 @@ impl Attach {
         };
         // There must be time to ask somebody else before the lease ends.
         let within = (lease.lost_after / 3).clamp(Duration::from_millis(100), HEARTBEAT_WITHIN);
-        let call = timeout(within, lease.client.heartbeat(request)).await;
+        let call = self.calls.observe(HEARTBEAT, lease.client.heartbeat(request));
+        let call = timeout(within, call).await;
         let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
         self.held.stop(refs(&answer.cancel)?, Stop::Cancelled);
         Ok(answer)

@@ -2,7 +2,7 @@
 //!
 //! They never leave this machine: what is reported is a duration.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -24,6 +24,11 @@ impl Moment {
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let ns = self.boot_ns.saturating_sub(earlier.boot_ns);
         Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
+    }
+
+    /// By the wall clock, for people.
+    pub(crate) fn wall(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(self.wall_ns).unwrap_or(0))
     }
 
     /// The two readings, to be kept.

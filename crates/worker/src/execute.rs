@@ -2,9 +2,9 @@
 //! reporting meet.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use distrack_core::{Cause, Outcome};
+use distrack_core::{Cause, TraceId};
 use distrack_proto::convert;
 use tracing::info;
 
@@ -15,6 +15,7 @@ use crate::report::Reporter;
 use crate::run::{Ending, Runner};
 use crate::spool::Spooled;
 use crate::stop::{Stop, StopSignal};
+use crate::traced::{Teller, Traced};
 use crate::verdict;
 
 /// Runs what was accepted.
@@ -26,43 +27,72 @@ pub(crate) struct Execute {
     pub(crate) held: Arc<Held>,
     /// Takes its result.
     pub(crate) reporter: Reporter,
+    /// Records its spans.
+    pub(crate) teller: Teller,
     /// Counts.
     pub(crate) instruments: Instruments,
 }
 
 impl Execute {
     /// Starts an attempt that has its slot, and returns at once.
-    pub(crate) fn start(self: &Arc<Self>, assignment: Assignment, stop: StopSignal) {
+    pub(crate) fn start(self: &Arc<Self>, mut assignment: Assignment, stop: StopSignal) {
+        let traced = assignment.trace.as_ref().map(|attempt| self.teller.begin(attempt));
         if assignment.spec.executor == distrack_core::Executor::Noop {
-            self.end(&assignment, Ending::noop());
+            self.end(&assignment, traced.as_ref(), Ending::noop());
             return;
         }
-        let mut running = Running { execute: Arc::clone(self), assignment, stop, concluded: false };
+        // What the command does is below its own span.
+        assignment.trace = traced.as_ref().map(|traced| traced.command.clone());
+        let accepted = Instant::now();
+        let mut running = Running { execute: Arc::clone(self), assignment, traced, stop, concluded: false };
         tokio::spawn(async move {
             let (execute, assignment) = (&running.execute, &running.assignment);
-            let started = |moment| execute.reporter.started(assignment.attempt, moment);
+            let started = |moment| {
+                execute.instruments.spawned(accepted.elapsed(), execute.exemplar(running.traced.as_ref()));
+                execute.reporter.started(assignment.attempt, moment);
+            };
             let ending = execute.runner.run(assignment, running.stop.clone(), started).await;
             running.conclude(ending);
         });
     }
 
-    fn end(&self, assignment: &Assignment, ending: Ending) {
+    fn exemplar(&self, traced: Option<&Traced>) -> Option<TraceId> {
+        let execute = &traced?.execute;
+        self.teller.traces.records(execute).then_some(execute.trace_id)
+    }
+
+    fn end(&self, assignment: &Assignment, traced: Option<&Traced>, ending: Ending) {
         let ran = ending.ran();
-        self.instruments.ended(&ending.outcome, ran);
+        self.instruments.ended(&ending.outcome);
+        if let Some(traced) = traced {
+            self.teller.end(traced, assignment, &ending);
+        }
         let finished = convert::finished(ending.outcome, ending.output, ran, Duration::ZERO);
-        self.reporter.finished(Spooled { attempt: assignment.attempt, ended: ending.ended, finished });
+        self.reporter.finished(Spooled {
+            attempt: assignment.attempt,
+            ended: ending.ended,
+            finished,
+            trace: traced.map(|traced| traced.execute.clone()),
+        });
         self.held.ended(assignment.attempt);
     }
 
     /// Nobody wants the result: the fleet counts the attempt as lost.
-    fn disown(&self, assignment: &Assignment, ending: &Ending) {
-        self.instruments.ended(&Outcome::failure(Cause::WorkerLost, ""), ending.ran());
+    fn disown(&self, assignment: &Assignment, traced: Option<&Traced>, mut ending: Ending) {
+        ending.outcome.cause = Some(Cause::WorkerLost);
+        self.instruments.ended(&ending.outcome);
+        if let Some(traced) = traced {
+            self.teller.end(traced, assignment, &ending);
+        }
         self.held.forget([assignment.attempt]);
     }
 
-    fn log(&self, assignment: &Assignment, ending: &Ending) {
+    fn log(&self, assignment: &Assignment, traced: Option<&Traced>, ending: &Ending) {
         info!(
             task_id = %assignment.attempt.task,
+            trace_id = traced.map(|traced| traced.execute.trace_id.to_string()),
+            span_id = traced.map(|traced| traced.execute.span_id.to_string()),
+            worker = self.teller.worker,
             attempt = assignment.number,
             epoch = assignment.attempt.epoch,
             queue = %assignment.queue,
@@ -79,6 +109,7 @@ impl Execute {
 struct Running {
     execute: Arc<Execute>,
     assignment: Assignment,
+    traced: Option<Traced>,
     stop: StopSignal,
     concluded: bool,
 }
@@ -86,11 +117,12 @@ struct Running {
 impl Running {
     fn conclude(&mut self, ending: Ending) {
         self.concluded = true;
-        self.execute.log(&self.assignment, &ending);
+        let traced = self.traced.as_ref();
+        self.execute.log(&self.assignment, traced, &ending);
         if self.stop.now() == Some(Stop::Superseded) {
-            self.execute.disown(&self.assignment, &ending);
+            self.execute.disown(&self.assignment, traced, ending);
         } else {
-            self.execute.end(&self.assignment, ending);
+            self.execute.end(&self.assignment, traced, ending);
         }
     }
 }

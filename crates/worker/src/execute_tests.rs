@@ -2,6 +2,7 @@
 
 use distrack_core::SessionId;
 use distrack_proto::v1::Acceptance;
+use distrack_telemetry::Traces;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
@@ -23,6 +24,7 @@ async fn an_attempt_whose_code_panics_is_reported_interrupted_and_gives_its_slot
         runner: Runner { spawner: Spawner::broken(), ..runner(&dir.path().join("output")) },
         held: Arc::clone(&held),
         reporter: Reporter { items, spool },
+        teller: Teller { traces: Traces::off(), worker: "w".to_owned(), show_command: false },
         instruments: instruments(),
     });
     let assignment = assignment("true");

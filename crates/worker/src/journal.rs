@@ -156,6 +156,11 @@ impl Journal {
         Ok(())
     }
 
+    /// How large the file is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.size
+    }
+
     /// How many results are kept.
     pub(crate) fn len(&self) -> usize {
         self.live.len()

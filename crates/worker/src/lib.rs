@@ -38,6 +38,7 @@ mod spawn;
 mod spool;
 mod spool_file;
 mod stop;
+mod traced;
 mod verdict;
 
 #[cfg(test)]

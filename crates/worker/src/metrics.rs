@@ -1,20 +1,29 @@
 //! The worker's instruments. Labels are closed sets, filled with zeros at the start.
 
-use distrack_core::{Cause, Outcome};
-use distrack_telemetry::Metrics;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use std::time::Duration;
+
+use distrack_core::{Cause, Outcome, TraceId};
+use distrack_telemetry::{Histogram, Metrics, buckets};
+use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// What a worker counts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Instruments {
     slots: IntGaugeVec,
     attempts: IntCounterVec,
-    duration: Histogram,
+    /// Whether this worker is registered.
+    pub(crate) attached: IntGauge,
     /// Commands that run.
     pub(crate) processes: IntGauge,
+    spawn: Histogram,
+    cpu: CounterVec,
+    max_rss: Histogram,
     output: IntCounterVec,
+    kills: IntCounterVec,
     /// Results that no coordinator has acknowledged.
     pub(crate) spooled: IntGauge,
+    /// What they take on disk.
+    pub(crate) spool_bytes: IntGauge,
     /// Batches of reports that had to be sent again.
     pub(crate) report_retries: IntCounter,
     refused: IntCounterVec,
@@ -53,52 +62,61 @@ impl Refused {
     }
 }
 
-const SECONDS: [f64; 14] =
-    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0];
-const VALID: &str = "the options are constant and valid";
-
 impl Instruments {
     /// Registers all of them.
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        let counters = |name, help, label| {
-            metrics.register(IntCounterVec::new(Opts::new(name, help), &[label]).expect(VALID))
-        };
-        let gauge = |name, help| metrics.register(IntGauge::new(name, help).expect(VALID));
-        let slots = Opts::new("distrack_worker_slots", "Slots of this worker, by state (used, free).");
-        let duration = HistogramOpts::new(
-            "distrack_attempt_duration_seconds",
-            "Time from the start of a command to its end.",
-        );
         let instruments = Self {
-            slots: metrics.register(IntGaugeVec::new(slots, &["state"]).expect(VALID)),
-            attempts: counters(
+            slots: metrics.int_gauge_vec(
+                "distrack_worker_slots",
+                "Slots of this worker, by state (used, free).",
+                &["state"],
+            ),
+            attached: metrics
+                .int_gauge("distrack_worker_attached", "1 while registered with a coordinator that answers."),
+            attempts: metrics.counter_vec(
                 "distrack_attempts_total",
                 "Attempts that ended on this worker, by outcome (success or the cause of the failure).",
-                "outcome",
+                &["outcome"],
             ),
-            duration: metrics
-                .register(Histogram::with_opts(duration.buckets(SECONDS.to_vec())).expect(VALID)),
-            processes: gauge("distrack_processes_running", "Commands that run now."),
-            output: counters(
+            processes: metrics.int_gauge("distrack_processes_running", "Commands that run now."),
+            spawn: metrics.histogram(
+                "distrack_process_spawn_duration_seconds",
+                "From an accepted assignment to its running command.",
+                &buckets::DB,
+            ),
+            cpu: metrics.float_counter_vec(
+                "distrack_process_cpu_seconds_total",
+                "Processor time of commands that ended, by mode (user, system).",
+                &["mode"],
+            ),
+            max_rss: metrics.histogram(
+                "distrack_process_max_rss_bytes",
+                "Largest resident set of commands that ended, where it can be told.",
+                &buckets::BYTES,
+            ),
+            output: metrics.counter_vec(
                 "distrack_process_output_bytes_total",
                 "Bytes that commands wrote, by stream (stdout, stderr).",
-                "stream",
+                &["stream"],
             ),
-            spooled: gauge(
+            kills: metrics.counter_vec(
+                "distrack_process_kills_total",
+                "Signals sent to process groups to end them, by signal (term, kill).",
+                &["signal"],
+            ),
+            spooled: metrics.int_gauge(
                 "distrack_spool_records",
                 "Results that are kept until a coordinator acknowledges them.",
             ),
-            report_retries: metrics.register(
-                IntCounter::new(
-                    "distrack_report_retries_total",
-                    "Batches of reports that had to be sent again because no answer came.",
-                )
-                .expect(VALID),
+            spool_bytes: metrics.int_gauge("distrack_spool_bytes", "What the spool takes on disk."),
+            report_retries: metrics.counter(
+                "distrack_report_retries_total",
+                "Batches of reports that had to be sent again because no answer came.",
             ),
-            refused: counters(
+            refused: metrics.counter_vec(
                 "distrack_dispatch_refused_total",
                 "Assignments (or whole calls that could not be read) refused, by reason.",
-                "reason",
+                &["reason"],
             ),
         };
         instruments.start_at_zero();
@@ -112,6 +130,12 @@ impl Instruments {
         }
         for stream in ["stdout", "stderr"] {
             self.output.with_label_values(&[stream]);
+        }
+        for mode in ["user", "system"] {
+            self.cpu.with_label_values(&[mode]);
+        }
+        for signal in ["term", "kill"] {
+            self.kills.with_label_values(&[signal]);
         }
         for reason in Refused::ALL {
             self.refused.with_label_values(&[reason.as_str()]);
@@ -127,12 +151,25 @@ impl Instruments {
         set("free", of.saturating_sub(used));
     }
 
-    /// Counts an attempt that ended, and how long its command ran if it did.
-    pub(crate) fn ended(&self, outcome: &Outcome, ran: Option<std::time::Duration>) {
+    /// Counts an attempt that ended, and what its command used.
+    pub(crate) fn ended(&self, outcome: &Outcome) {
         self.attempts.with_label_values(&[outcome.cause.map_or("success", Cause::as_str)]).inc();
-        if let Some(ran) = ran {
-            self.duration.observe(ran.as_secs_f64());
+        let Some(usage) = outcome.usage else { return };
+        self.cpu.with_label_values(&["user"]).inc_by(usage.cpu_user.as_secs_f64());
+        self.cpu.with_label_values(&["system"]).inc_by(usage.cpu_system.as_secs_f64());
+        if let Some(bytes) = usage.max_rss_bytes {
+            self.max_rss.observe(bytes as f64);
         }
+    }
+
+    /// Measures how long a command took to start.
+    pub(crate) fn spawned(&self, took: Duration, trace: Option<TraceId>) {
+        self.spawn.observe_traced(took.as_secs_f64(), trace);
+    }
+
+    /// Counts a signal that ends a command.
+    pub(crate) fn killed(&self, signal: &str) {
+        self.kills.with_label_values(&[signal]).inc();
     }
 
     /// Counts what a command wrote.

@@ -174,6 +174,8 @@ impl Batch {
             v1::AttemptReport {
                 attempt: Some((*attempt).into()),
                 event: Some(v1::attempt_report::Event::Started(started)),
+                // Nothing is recorded below a start.
+                trace: None,
             }
         });
         let finished = self.finished.iter().map(|spooled| spooled.report(now.since(spooled.ended)));

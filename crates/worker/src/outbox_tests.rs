@@ -12,7 +12,7 @@ fn spooled(bytes: usize) -> Spooled {
     let stream = distrack_core::StreamOutput { head: vec![0; bytes], tail: Vec::new(), bytes: bytes as u64 };
     let output = Output { stdout: stream, ..Output::default() };
     let finished = convert::finished(Outcome::success(), output, None, Duration::ZERO);
-    Spooled { attempt: attempt(), ended: Moment::now(), finished }
+    Spooled { attempt: attempt(), ended: Moment::now(), finished, trace: None }
 }
 
 #[tokio::test]

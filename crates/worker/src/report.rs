@@ -6,10 +6,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use distrack_core::AttemptRef;
 use distrack_proto::v1::{Receipt, ReportAttemptsResponse};
+use distrack_telemetry::Traces;
+use distrack_telemetry::rpc::{self, ClientCalls};
+use distrack_telemetry::spans;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,7 @@ use crate::outbox::{Batch, Item, Outbox};
 use crate::spool::{Spool, Spooled};
 use crate::stop::Stop;
 
+const REPORT: &str = "distrack.v1.CoordinatorService/ReportAttempts";
 /// How long one call may take.
 const CALL_FOR: Duration = Duration::from_secs(15);
 
@@ -61,6 +65,10 @@ pub(crate) struct Delivery {
     pub(crate) held: Arc<Held>,
     /// Forgets it too.
     pub(crate) spool: Spool,
+    /// Records what is sent.
+    pub(crate) traces: Traces,
+    /// Measures the calls.
+    pub(crate) calls: ClientCalls,
     /// Counts.
     pub(crate) instruments: Instruments,
 }
@@ -99,11 +107,15 @@ impl Delivery {
                 () = sleep_until(due) => {
                     let batch = outbox.batch(|attempt| self.held.runs(attempt));
                     if batch.len() > 0 {
-                        in_flight = Some(Box::pin(send(self.attachment.clone(), batch)));
+                        in_flight = Some(Box::pin(self.send(batch)));
                     }
                 }
             }
         }
+    }
+
+    fn send(&self, batch: Batch) -> impl Future<Output = (Batch, Result<Vec<Receipt>, Failure>)> + use<> {
+        send(self.attachment.clone(), batch, self.calls.clone(), self.traces.clone())
     }
 
     fn settle(
@@ -190,18 +202,33 @@ impl Delivery {
     }
 }
 
-async fn send(attachment: Attachment, batch: Batch) -> (Batch, Result<Vec<Receipt>, Failure>) {
+async fn send(
+    attachment: Attachment,
+    batch: Batch,
+    calls: ClientCalls,
+    traces: Traces,
+) -> (Batch, Result<Vec<Receipt>, Failure>) {
     let mut attached = attachment.wait().await;
+    let began = SystemTime::now();
     let request = batch.request(attached.registration.session);
-    let call = tokio::time::timeout(CALL_FOR, attached.client.report_attempts(request));
+    let executed: Vec<_> = batch.finished.iter().filter_map(|spooled| spooled.trace.as_ref()).collect();
+    let exemplar = executed.iter().find(|context| traces.records(context)).map(|context| context.trace_id);
+    let call = calls.observe_traced(REPORT, exemplar, attached.client.report_attempts(request));
     let result = tokio::select! {
-        answer = call => match answer {
+        answer = tokio::time::timeout(CALL_FOR, call) => match answer {
             Err(_) => Err(Failure::Refused(Status::deadline_exceeded("no answer"))),
             Ok(Err(status)) => Err(Failure::Refused(status)),
             Ok(Ok(answer)) => receipts(answer.into_inner(), &batch),
         },
         () = attachment.replaced(attached.registration) => Err(Failure::Moved),
     };
+    let status = match &result {
+        Ok(_) => Code::Ok,
+        Err(Failure::Moved) => Code::Cancelled,
+        Err(Failure::Refused(status)) => status.code(),
+    };
+    let between = (began, SystemTime::now());
+    spans::report(&traces, &attached.coordinator, &executed, rpc::status_name(status), between);
     (batch, result)
 }
 

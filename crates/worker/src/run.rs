@@ -57,18 +57,26 @@ pub(crate) struct Ending {
     pub(crate) started: Option<Moment>,
     /// When it ended.
     pub(crate) ended: Moment,
+    /// The id of its process.
+    pub(crate) pid: Option<u32>,
 }
 
 impl Ending {
     /// An attempt of which no command ever ran.
     pub(crate) fn unstarted(outcome: Outcome) -> Self {
-        Self { outcome, output: Output::default(), started: None, ended: Moment::now() }
+        Self { outcome, output: Output::default(), started: None, ended: Moment::now(), pid: None }
     }
 
     /// An attempt that needs no process.
     pub(crate) fn noop() -> Self {
         let now = Moment::now();
-        Self { outcome: Outcome::success(), output: Output::default(), started: Some(now), ended: now }
+        Self {
+            outcome: Outcome::success(),
+            output: Output::default(),
+            started: Some(now),
+            ended: now,
+            pid: None,
+        }
     }
 
     /// How long its command ran.
@@ -100,9 +108,10 @@ impl Runner {
         debug!(task_id = %assignment.attempt.task, pid = process.pid(), "command started");
         started(start);
         self.instruments.processes.inc();
+        let pid = u32::try_from(process.pid()).ok();
         let ending = self.supervise(assignment, process, start, &mut stop, oom_before).await;
         self.instruments.processes.dec();
-        ending
+        Ending { pid, ..ending }
     }
 
     async fn supervise(
@@ -145,7 +154,7 @@ impl Runner {
         self.instruments.wrote(stdout.output.bytes, stderr.output.bytes);
         let outcome = self.outcome(assignment, end, used, oom_before, [&stdout, &stderr]);
         let output = Output { stdout: stdout.output, stderr: stderr.output };
-        Ending { outcome, output, started: Some(start), ended }
+        Ending { outcome, output, started: Some(start), ended, pid: None }
     }
 
     fn streams(
@@ -182,6 +191,7 @@ impl Runner {
         };
         if end != End::Stopped(Stop::Superseded) {
             process.signal(Signal::TERM);
+            self.instruments.killed("term");
             tokio::select! {
                 biased;
                 () = process.ended() => return end,
@@ -190,6 +200,7 @@ impl Runner {
             }
         }
         process.signal(Signal::KILL);
+        self.instruments.killed("kill");
         process.exited().await;
         end
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use distrack_proto::convert;
 use distrack_proto::v1::DeregisterWorkerRequest;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
+use distrack_telemetry::{Metrics, Readiness, Traces};
+use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -31,6 +33,7 @@ use crate::run::Runner;
 use crate::service::{self, SERVICE, Service};
 use crate::spool::Spool;
 use crate::stop::Stop;
+use crate::traced::Teller;
 use crate::{ServeError, Settings, Shutdown, descriptors};
 
 /// How long after its end a command's children may keep its outputs open.
@@ -58,10 +61,11 @@ pub async fn serve(
     listener: TcpListener,
     settings: Settings,
     metrics: Metrics,
+    traces: Traces,
     readiness: Readiness,
     shutdown: impl Into<Shutdown>,
 ) -> Result<(), ServeError> {
-    let worker = Worker::start(listener, settings, &metrics, readiness)?;
+    let worker = Worker::start(listener, settings, &metrics, traces, readiness)?;
     worker.run(shutdown.into()).await
 }
 
@@ -71,6 +75,7 @@ struct Worker {
     identity: Identity,
     held: Arc<Held>,
     attachment: Attachment,
+    calls: ClientCalls,
     draining: CancellationToken,
     stop_loops: CancellationToken,
     stop_server: CancellationToken,
@@ -84,6 +89,7 @@ impl Worker {
         listener: TcpListener,
         settings: Settings,
         metrics: &Metrics,
+        traces: Traces,
         readiness: Readiness,
     ) -> Result<Self, ServeError> {
         settings.check()?;
@@ -99,6 +105,8 @@ impl Worker {
         let output_dir = OutputDir::open(&settings.output_dir)
             .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
         let instruments = Instruments::new(metrics);
+        let calls = ClientCalls::new(metrics);
+        let measure = ServerLayer::new(metrics, &service::METHODS);
         let held = Arc::new(Held::new(settings.slots, instruments.clone()));
         let attachment = Attachment::none();
         let (items, inbox) = mpsc::unbounded_channel();
@@ -119,10 +127,16 @@ impl Worker {
             own_peak: OwnPeak::default(),
             instruments: instruments.clone(),
         };
+        let request = presentation(&settings, &identity);
         let execute = Arc::new(Execute {
             runner,
             held: Arc::clone(&held),
             reporter: Reporter { items, spool: spool.clone() },
+            teller: Teller {
+                traces: traces.clone(),
+                worker: request.name.clone(),
+                show_command: settings.trace_command,
+            },
             instruments: instruments.clone(),
         });
         let delivery = Delivery {
@@ -130,11 +144,14 @@ impl Worker {
             attachment: attachment.clone(),
             held: Arc::clone(&held),
             spool: spool.clone(),
-            instruments,
+            traces,
+            calls: calls.clone(),
+            instruments: instruments.clone(),
         };
         let draining = CancellationToken::new();
         let attach = Attach {
-            request: presentation(&settings, &identity),
+            request,
+            calls: calls.clone(),
             registrations: AtomicU64::new(0),
             coordinators,
             advertise_host: settings.advertise_host.clone(),
@@ -148,9 +165,16 @@ impl Worker {
         let mut loops = JoinSet::new();
         loops.spawn(delivery.run(stop_loops.clone()));
         loops.spawn(attach.run(stop_loops.clone()));
-        loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone()));
+        let attached = instruments.attached.clone();
+        loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone(), attached));
         let mut server = JoinSet::new();
-        server.spawn(service::run(listener, Service { execute, spool }, health, stop_server.clone()));
+        server.spawn(service::run(
+            listener,
+            Service { execute, spool },
+            health,
+            measure,
+            stop_server.clone(),
+        ));
         info!(worker_id = %identity.worker, address = %bound, slots = settings.slots,
             state_dir = %identity.dir.display(), "worker started");
         Ok(Self {
@@ -158,6 +182,7 @@ impl Worker {
             identity,
             held,
             attachment,
+            calls,
             draining,
             stop_loops,
             stop_server,
@@ -216,7 +241,7 @@ impl Worker {
             // The session must not end before its results are known: they would be lost at once.
             warn!("results are left in the state directory, to be delivered by the next start");
         } else if let Some(attached) = attached {
-            deregister(attached).await;
+            deregister(attached, &self.calls).await;
         }
     }
 
@@ -246,9 +271,10 @@ fn server_result(
     }
 }
 
-async fn deregister(mut attached: Attached) {
+async fn deregister(mut attached: Attached, calls: &ClientCalls) {
     let session_id = convert::id_bytes(attached.registration.session.as_uuid());
     let call = attached.client.deregister_worker(DeregisterWorkerRequest { session_id });
+    let call = calls.observe("distrack.v1.CoordinatorService/DeregisterWorker", call);
     match timeout(DEREGISTERED_WITHIN, call).await {
         Ok(Ok(_)) => info!(coordinator = attached.coordinator, "deregistered"),
         Ok(Err(status)) => warn!(error = status.message(), "deregistering failed, the lease will end"),
@@ -262,6 +288,7 @@ async fn tell(
     draining: CancellationToken,
     readiness: Readiness,
     health: HealthReporter,
+    gauge: IntGauge,
 ) {
     loop {
         let state = if draining.is_cancelled() {
@@ -272,6 +299,7 @@ async fn tell(
             Err("not registered with any coordinator".to_owned())
         };
         let status = if state.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        gauge.set(i64::from(attached.borrow().is_some()));
         health.set_service_status(SERVICE, status).await;
         health.set_service_status("", status).await;
         readiness.set(state);

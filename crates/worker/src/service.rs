@@ -10,6 +10,7 @@ use distrack_proto::v1::{
     self, CancelAttemptsRequest, CancelAttemptsResponse, DispatchRequest, DispatchResponse,
 };
 use distrack_proto::{DESCRIPTORS, MAX_BATCH, MAX_MESSAGE, convert};
+use distrack_telemetry::rpc::ServerLayer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -29,6 +30,10 @@ use crate::stop::Stop;
 /// The name under which health is asked for.
 pub(crate) const SERVICE: &str = "distrack.v1.WorkerService";
 
+/// The calls that are measured under their own name.
+pub(crate) const METHODS: [&str; 2] =
+    ["distrack.v1.WorkerService/Dispatch", "distrack.v1.WorkerService/CancelAttempts"];
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -43,6 +48,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     service: Service,
     health: HealthReporter,
+    measure: ServerLayer,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| ServeError::Server(error);
@@ -54,6 +60,7 @@ pub(crate) async fn run(
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+        .layer(measure)
         .add_service(
             WorkerServiceServer::new(service)
                 .max_decoding_message_size(MAX_MESSAGE)

@@ -41,6 +41,8 @@ pub struct Settings {
     pub output_cap: u64,
     /// The clean environment that each command gets: `PATH`, `HOME`, `LANG`, `TZ`, `TMPDIR`.
     pub child_env: BTreeMap<String, String>,
+    /// Whether spans show command lines, which may hold secrets.
+    pub trace_command: bool,
     /// The version to report.
     pub version: String,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             kill_grace: Duration::from_secs(5),
             output_cap: 64 * 1024 * 1024,
             child_env: [("PATH".to_owned(), DEFAULT_PATH.to_owned())].into(),
+            trace_command: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use distrack_core::AttemptRef;
+use distrack_core::{AttemptRef, TraceContext};
 use distrack_proto::{convert, v1};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
@@ -37,6 +37,8 @@ pub(crate) struct Spooled {
     pub(crate) ended: Moment,
     /// The result; how long ago it ended is filled in when it is sent.
     pub(crate) finished: v1::Finished,
+    /// Where the worker's own span of the attempt is.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Spooled {
@@ -46,6 +48,7 @@ impl Spooled {
         v1::AttemptReport {
             attempt: Some(self.attempt.into()),
             event: Some(v1::attempt_report::Event::Finished(finished)),
+            trace: self.trace.clone().map(Into::into),
         }
     }
 }
@@ -211,6 +214,7 @@ impl Keeper {
         }
         let records = self.journal.len() + self.unwritten.len();
         self.instruments.spooled.set(i64::try_from(records).unwrap_or(i64::MAX));
+        self.instruments.spool_bytes.set(i64::try_from(self.journal.bytes()).unwrap_or(i64::MAX));
     }
 
     fn append(&mut self, acknowledged: &[AttemptRef], was_healthy: bool) -> io::Result<()> {

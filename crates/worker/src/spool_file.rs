@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use distrack_core::AttemptRef;
+use distrack_core::{AttemptRef, TraceContext};
 use distrack_proto::{convert, v1};
 use prost::Message;
 
@@ -131,7 +131,9 @@ fn spooled(record: Record, boot: &str) -> Option<Spooled> {
     let v1::attempt_report::Event::Finished(finished) = report.event? else { return None };
     let same_boot = !boot.is_empty() && record.boot == boot;
     let ended = Moment::restore((record.boot_ns, record.wall_ns), same_boot);
-    Some(Spooled { attempt, ended, finished })
+    let trace = report.trace;
+    let trace = trace.and_then(|trace| TraceContext::parse(&trace.traceparent, Some(&trace.tracestate)));
+    Some(Spooled { attempt, ended, finished, trace })
 }
 
 #[cfg(test)]

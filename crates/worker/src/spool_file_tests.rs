@@ -8,7 +8,7 @@ use super::*;
 fn spooled(epoch: i64) -> Spooled {
     let attempt = AttemptRef { task: TaskId::new(), epoch };
     let finished = convert::finished(Outcome::success(), Output::default(), None, std::time::Duration::ZERO);
-    Spooled { attempt, ended: Moment::now(), finished }
+    Spooled { attempt, ended: Moment::now(), finished, trace: Some(TraceContext::root()) }
 }
 
 #[derive(Clone, Debug)]

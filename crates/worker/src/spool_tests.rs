@@ -49,7 +49,7 @@ fn spooled() -> Spooled {
     let stdout = distrack_core::StreamOutput { head: vec![b'x'; 1000], tail: Vec::new(), bytes: 1000 };
     let output = Output { stdout, ..Output::default() };
     let finished = convert::finished(Outcome::success(), output, None, Duration::ZERO);
-    Spooled { attempt, ended: Moment::now(), finished }
+    Spooled { attempt, ended: Moment::now(), finished, trace: Some(TraceContext::root()) }
 }
 
 fn next(open: &mut Open) -> Spooled {

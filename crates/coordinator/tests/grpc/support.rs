@@ -13,7 +13,7 @@ use distrack_proto::v1::worker_service_server::{WorkerService, WorkerServiceServ
 use distrack_proto::v1::{self, Acceptance};
 use distrack_store::{Store, Submission, SubmitMode};
 use distrack_store_sqlite::SqliteStore;
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::{Metrics, Readiness, Traces};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -54,6 +54,7 @@ pub(crate) async fn coordinator() -> Served {
         Arc::clone(&store) as Arc<dyn Store>,
         Settings::default(),
         Metrics::new("coordinator"),
+        Traces::off(),
         readiness.clone(),
         stop.clone(),
     );

@@ -66,6 +66,7 @@ fn finished(finished: v1::Finished) -> v1::AttemptReport {
     v1::AttemptReport {
         attempt: Some(attempt(1)),
         event: Some(v1::attempt_report::Event::Finished(finished)),
+        trace: None,
     }
 }
 
@@ -73,7 +74,7 @@ fn finished(finished: v1::Finished) -> v1::AttemptReport {
 async fn a_report_with_a_bad_field_is_refused_by_its_name() {
     let mut served = coordinator().await;
     let started = v1::attempt_report::Event::Started(v1::Started { ago_us: 1 });
-    let item = v1::AttemptReport { attempt: Some(attempt(1)), event: Some(started) };
+    let item = v1::AttemptReport { attempt: Some(attempt(1)), event: Some(started), trace: None };
     let bad = [
         ("attempt", report(vec![v1::AttemptReport { attempt: None, ..item.clone() }])),
         ("attempt.epoch", report(vec![v1::AttemptReport { attempt: Some(attempt(-1)), ..item.clone() }])),

@@ -58,6 +58,10 @@ macro_rules! conformance_cases {
                 a_first_attempt_soon_after_its_submission_is_in_the_same_trace,
                 each_retry_has_a_trace_of_its_own_with_the_same_sampling,
                 each_attempt_keeps_its_trace_and_span,
+                an_attempt_keeps_how_its_trace_belongs_to_the_submission,
+                a_policy_makes_one_mode_the_rule,
+                what_a_report_changed_is_told_as_it_is_stored,
+                a_lost_attempt_is_told_with_its_trace,
                 tasks_claimed_together_have_spans_of_their_own,
             }
             release {

@@ -34,7 +34,7 @@ pub async fn no_task_is_claimed_before_it_is_due(store: Db) {
         let task = get(&store, claimed.attempt.task).await;
         let picked_at = task.picked_at.expect("a claimed task was picked");
         assert!(picked_at >= task.scheduled_at, "claimed {} early", task.scheduled_at - picked_at);
-        let waited = TimeDelta::from_std(claimed.waited).expect("a short wait");
+        let waited = TimeDelta::from_std(claimed.waited()).expect("a short wait");
         assert!((picked_at - task.due_at - waited).abs() <= TimeDelta::milliseconds(1), "waited {waited}");
     }
     assert!(worker.claim(1).await.is_empty(), "the one for later is left");

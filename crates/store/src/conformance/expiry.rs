@@ -1,7 +1,7 @@
 //! Deadlines to start: a task that waits past its `expires_at` never runs.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use distrack_core::{Outcome, TaskDraft, TaskState};
+use distrack_core::{Outcome, QueueName, TaskDraft, TaskState};
 
 use super::fixtures::{Db, clock, echo, eventually, finished, get, report, state, submit, submit_all, sweep};
 use super::fleet::Worker;
@@ -16,7 +16,8 @@ pub async fn a_task_that_waits_past_its_deadline_expires(store: Db) {
     let past = submit(&store, until(now - TimeDelta::seconds(1))).await;
     let ahead = submit(&store, until(now + TimeDelta::hours(1))).await;
     let none = submit(&store, echo()).await;
-    assert_eq!(sweep(&store, 100).await, Swept { tasks_expired: 1, ..Swept::default() });
+    let swept = sweep(&store, 100).await;
+    assert_eq!(swept, Swept { tasks_expired: vec![QueueName::default()], ..Swept::default() });
     let task = get(&store, past).await;
     assert_eq!((task.state, task.epoch, task.attempt), (TaskState::Expired, 0, 0));
     assert!(task.finished_at.expect("it ended") >= task.created_at);
@@ -30,7 +31,8 @@ pub async fn a_deadline_is_kept_when_it_comes(store: Db) {
     let now = clock(&store).await;
     let expires_at = now + TimeDelta::milliseconds(150);
     let id = submit(&store, TaskDraft { delay_seconds: Some(3600.0), ..until(expires_at) }).await;
-    eventually("the task expires", async || (sweep(&store, 10).await.tasks_expired == 1).then_some(())).await;
+    eventually("the task expires", async || (sweep(&store, 10).await.tasks_expired.len() == 1).then_some(()))
+        .await;
     let task = get(&store, id).await;
     assert_eq!(task.state, TaskState::Expired);
     assert!(task.finished_at.expect("it ended") >= expires_at, "not before its deadline");
@@ -65,6 +67,6 @@ pub async fn a_sweep_expires_no_more_than_its_limit(store: Db) {
     let past = clock(&store).await - TimeDelta::seconds(1);
     submit_all(&store, vec![until(past); 5]).await;
     for expected in [2, 2, 1, 0] {
-        assert_eq!(sweep(&store, 2).await.tasks_expired, expected);
+        assert_eq!(sweep(&store, 2).await.tasks_expired.len(), expected);
     }
 }

@@ -12,7 +12,9 @@ use distrack_core::{
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-use crate::{AttemptEvent, AttemptReport, Receipt, Store, Submission, SubmitMode, Submitted, Swept};
+use crate::{
+    AttemptEvent, AttemptReport, Progress, Receipt, Store, Submission, SubmitMode, Submitted, Swept,
+};
 
 /// A store under test.
 pub(super) type Db = Arc<dyn Store>;
@@ -135,7 +137,7 @@ pub(super) async fn report(store: &Db, report: AttemptReport) -> Receipt {
 /// Sends reports with one call.
 pub(super) async fn reports(store: &Db, reports: Vec<AttemptReport>) -> Vec<Receipt> {
     let sent = reports.len();
-    let receipts = store.report(reports).await.expect("reports are taken");
+    let receipts = store.report(reports).await.expect("reports are taken").receipts;
     assert_eq!(receipts.len(), sent, "one receipt for each report");
     receipts
 }
@@ -188,4 +190,9 @@ where
 pub(super) fn text(text: &str) -> Output {
     let stdout = StreamOutput { head: text.into(), tail: Vec::new(), bytes: text.len() as u64 };
     Output { stdout, ..Output::default() }
+}
+
+/// The attempts of what a step tells.
+pub(super) fn refs(progress: &[Progress]) -> Vec<AttemptRef> {
+    progress.iter().map(|progress| progress.attempt).collect()
 }

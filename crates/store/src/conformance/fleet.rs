@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use distrack_core::{AttemptRef, CoordinatorId, InstanceId, SessionId, TaskDraft, WorkerId};
+use distrack_core::{AttemptRef, CoordinatorId, InstanceId, SessionId, TaskDraft, TracePolicy, WorkerId};
 
 use super::fixtures::{Db, LONG, NOW, eventually, report, started, submit};
 use crate::{
@@ -98,6 +98,7 @@ impl Worker {
             queues: self.registration.queues.clone(),
             labels: self.registration.labels.clone(),
             slots: vec![self.slot(); slots],
+            trace_policy: TracePolicy::Auto,
         }
     }
 

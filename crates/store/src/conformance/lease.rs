@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use distrack_core::{OnLost, SessionId, TaskDraft, TaskState};
 
-use super::fixtures::{Db, LONG, SHORT, echo, eventually, get, state, sweep};
+use super::fixtures::{Db, LONG, SHORT, echo, eventually, get, refs, state, sweep};
 use super::fleet::{Worker, stranger};
 use crate::{HeartbeatSeen, Registration, Retention, Swept};
 
@@ -42,8 +42,8 @@ pub async fn a_session_that_is_not_renewed_is_lost_with_what_it_holds(store: Db)
     let kept = other.run(echo()).await;
     let swept = lose(&store, 1).await;
     assert_eq!(swept.sessions_lost, [(worker.session, worker.registration.name.clone())]);
-    let mut lost = swept.attempts_lost;
-    lost.extend(sweep(&store, 100).await.attempts_lost);
+    let mut lost = refs(&swept.attempts_lost);
+    lost.extend(refs(&sweep(&store, 100).await.attempts_lost));
     lost.sort();
     assert_eq!(lost, [dispatched, running]);
     for attempt in [dispatched, running] {
@@ -149,7 +149,7 @@ pub async fn a_sweep_takes_no_more_than_its_limit_and_strands_nothing(store: Db)
     eventually("all attempts are lost", async || {
         let swept = sweep(&store, 2).await;
         assert!(swept.attempts_lost.len() <= 2, "{swept:?}");
-        lost.extend(swept.attempts_lost);
+        lost.extend(refs(&swept.attempts_lost));
         // An ended session whose attempts are not all lost yet must not be forgotten.
         let none = Retention { tasks: LONG, sessions: Duration::ZERO };
         store.prune(none, 100).await.expect("ended sessions are removed");

@@ -20,7 +20,7 @@ pub async fn one_result_sent_by_many_at_once_is_recorded_once(store: Db) {
                 let store = Arc::clone(&store);
                 async move {
                     let message = printed(attempt, exit(1), text("once"));
-                    store.report(vec![patient(message)]).await.expect("reports are taken")[0]
+                    store.report(vec![patient(message)]).await.expect("reports are taken").receipts[0]
                 }
             });
             let receipts = all_at_once(steps).await;
@@ -42,7 +42,7 @@ pub async fn batches_of_the_same_results_in_another_order_do_not_block_each_othe
         }
         async move {
             let batch = attempts.into_iter().map(|attempt| finished(attempt, Outcome::success())).collect();
-            store.report(batch).await.expect("reports are taken")
+            store.report(batch).await.expect("reports are taken").receipts
         }
     });
     let receipts: Vec<_> = all_at_once(steps).await.into_iter().flatten().collect();
@@ -102,7 +102,7 @@ pub async fn a_result_and_the_loss_of_its_worker_never_both_count(store: Db) {
             let (store, some) = (Arc::clone(&store), some.to_vec());
             async move {
                 let batch = some.into_iter().map(|attempt| finished(attempt, Outcome::success())).collect();
-                store.report(batch).await.expect("reports are taken")
+                store.report(batch).await.expect("reports are taken").receipts
             }
         });
         let receipts = all_at_once(steps).await.concat();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use distrack_core::{InstanceId, Outcome, TaskState};
 
 use super::fixtures::{
-    Db, LONG, PATIENCE, SHORT, all_at_once, echo, eventually, finished, get, report, submit_all, sweep,
+    Db, LONG, PATIENCE, SHORT, all_at_once, echo, eventually, finished, get, refs, report, submit_all, sweep,
 };
 use super::fleet::{Worker, claim, stranger};
 use crate::{Receipt, Registered, Registration, StoreError, Swept, WorkerState};
@@ -59,7 +59,7 @@ pub async fn sweepers_at_once_lose_everything_once(store: Db) {
         HashSet::from_iter(sessions),
         workers.iter().map(|worker| worker.session).collect::<HashSet<_>>()
     );
-    let lost: Vec<_> = swept.iter().flat_map(|swept| &swept.attempts_lost).copied().collect();
+    let lost: Vec<_> = swept.iter().flat_map(|swept| refs(&swept.attempts_lost)).collect();
     assert_eq!(lost.len(), 40, "each attempt once");
     assert_eq!(HashSet::from_iter(lost), attempts);
     for attempt in attempts {
@@ -81,8 +81,8 @@ pub async fn a_result_and_a_sweep_never_both_count(store: Db) {
             async move { (attempt, report(&store, finished(attempt, Outcome::success())).await) }
         });
         let receipts = all_at_once(steps).await;
-        let mut lost = sweeper.await.expect("a sweeper does not panic").attempts_lost;
-        lost.extend(sweep_all(&store).await.attempts_lost);
+        let mut lost = refs(&sweeper.await.expect("a sweeper does not panic").attempts_lost);
+        lost.extend(refs(&sweep_all(&store).await.attempts_lost));
         for (attempt, receipt) in receipts {
             let task = get(&store, attempt.task).await;
             let expected = if lost.contains(&attempt) {

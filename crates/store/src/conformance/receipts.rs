@@ -28,7 +28,7 @@ pub async fn a_failure_sent_again_after_a_retry_was_scheduled_is_a_duplicate(sto
     let worker = Worker::join(&store).await;
     let attempt = worker.run(tried(5, Backoff { initial: LONG, max: LONG })).await;
     let message = || printed(attempt, exit(1), text("once"));
-    let receipts = store.report(vec![patient(message())]).await.expect("reports are taken");
+    let receipts = store.report(vec![patient(message())]).await.expect("reports are taken").receipts;
     assert_eq!(receipts, [Receipt::Recorded]);
     let waiting = get(&store, attempt.task).await;
     assert_eq!((waiting.state, waiting.failures), (TaskState::Pending, 1));
@@ -138,7 +138,7 @@ pub async fn one_report_twice_in_one_batch_is_recorded_once(store: Db) {
     let attempt = worker.hold(tried(5, Backoff { initial: LONG, max: LONG })).await;
     let fail = || printed(attempt, exit(1), text("once"));
     let batch = vec![started(attempt), started(attempt), patient(fail()), patient(fail())];
-    let receipts = store.report(batch).await.expect("reports are taken");
+    let receipts = store.report(batch).await.expect("reports are taken").receipts;
     use Receipt::{Duplicate, Recorded};
     assert_eq!(receipts, [Recorded, Duplicate, Recorded, Duplicate]);
     let task = get(&store, attempt.task).await;

@@ -16,7 +16,8 @@ async fn fail(store: &Db, attempt: AttemptRef, jitter: f64) -> TimeDelta {
     let receipts = store
         .report(vec![AttemptReport { jitter, ..finished(attempt, exit(1)) }])
         .await
-        .expect("reports are taken");
+        .expect("reports are taken")
+        .receipts;
     assert_eq!(receipts, [Receipt::Recorded]);
     let task = get(store, attempt.task).await;
     assert_eq!(task.state, TaskState::Pending);
@@ -125,7 +126,7 @@ pub async fn an_interrupted_attempt_is_tried_again_at_once_and_uses_up_none(stor
     for epoch in 1..=4 {
         let attempt = AttemptRef { epoch, ..first };
         let receipts = store.report(vec![patient(finished(attempt, interrupted()))]).await;
-        assert_eq!(receipts.expect("reports are taken"), [Receipt::Recorded]);
+        assert_eq!(receipts.expect("reports are taken").receipts, [Receipt::Recorded]);
         let task = get(&store, first.task).await;
         assert_eq!((task.state, task.failures, task.losses), (TaskState::Pending, 0, 0));
         let next = worker.claim(1).await;

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use distrack_core::transition::Event;
-use distrack_core::{AttemptRef, Ended, Standing, TaskState, Verdict};
+use distrack_core::{AttemptRef, Ended, Standing, TaskState, TraceContext, Verdict};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::value::{count, policy, task_state, to_bigint, to_int, to_micros};
+use super::value::{count, hex, policy, task_state, to_bigint, to_int, to_micros, trace};
 use crate::error::StoreError;
 use crate::store::Result;
+use crate::types::{Progress, ProgressEnd};
 
 /// A row of `lock_attempts` and `orphans`: a task that nobody else can change meanwhile.
+///
+/// `I` is how a database's driver gives an instant.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each field is the column of its name")]
-pub struct LockedRow {
+pub struct LockedRow<I = DateTime<Utc>> {
     pub id: Uuid,
     pub epoch: i64,
     pub state: i16,
@@ -28,12 +32,83 @@ pub struct LockedRow {
     pub cancel_requested: bool,
     pub cause: Option<i16>,
     pub exit_code: Option<i32>,
+    pub queue: String,
+    pub worker: Option<String>,
+    pub traceparent: String,
+    pub tracestate: String,
+    pub attempt_trace_id: Option<String>,
+    pub attempt_span_id: Option<String>,
+    pub scheduled_at: I,
+    pub picked_at: Option<I>,
+    pub started_at: Option<I>,
+    /// The transaction's instant.
+    pub now: I,
+}
+
+impl<I: Into<DateTime<Utc>>> LockedRow<I> {
+    /// With instants as everyone reads them.
+    pub fn read(self) -> LockedRow {
+        LockedRow {
+            id: self.id,
+            epoch: self.epoch,
+            state: self.state,
+            failures: self.failures,
+            losses: self.losses,
+            max_attempts: self.max_attempts,
+            backoff_initial_ms: self.backoff_initial_ms,
+            backoff_max_ms: self.backoff_max_ms,
+            on_lost: self.on_lost,
+            attempt: self.attempt,
+            cancel_requested: self.cancel_requested,
+            cause: self.cause,
+            exit_code: self.exit_code,
+            queue: self.queue,
+            worker: self.worker,
+            traceparent: self.traceparent,
+            tracestate: self.tracestate,
+            attempt_trace_id: self.attempt_trace_id,
+            attempt_span_id: self.attempt_span_id,
+            scheduled_at: self.scheduled_at.into(),
+            picked_at: self.picked_at.map(Into::into),
+            started_at: self.started_at.map(Into::into),
+            now: self.now.into(),
+        }
+    }
 }
 
 impl LockedRow {
     /// The current or last attempt.
     pub fn attempt_ref(&self) -> AttemptRef {
         AttemptRef { task: self.id.into(), epoch: self.epoch }
+    }
+
+    /// The attempt as it stands, at the beginning of a step.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the row cannot be read.
+    pub(super) fn progress(&self) -> Result<Progress> {
+        let ids = self.attempt_trace_id.as_deref().zip(self.attempt_span_id.as_deref());
+        let trace = ids.and_then(|(trace_id, span_id)| {
+            let submission = trace(&self.traceparent, &self.tracestate).ok()?;
+            Some(TraceContext { trace_id: hex(trace_id).ok()?, span_id: hex(span_id).ok()?, ..submission })
+        });
+        Ok(Progress {
+            attempt: self.attempt_ref(),
+            number: count(self.attempt)?,
+            queue: self.queue.parse().map_err(StoreError::corrupt)?,
+            worker: self.worker.clone(),
+            trace,
+            scheduled_at: self.scheduled_at,
+            picked_at: self.picked_at.unwrap_or(self.now),
+            started_at: self.started_at,
+            starts: false,
+            end: None,
+        })
+    }
+
+    /// The instant of something that happened `ago`, as `start` and `finish` anchor it.
+    pub(super) fn instant(&self, ago: Duration) -> DateTime<Utc> {
+        self.now - TimeDelta::microseconds(to_micros(ago))
     }
 
     fn standing(&self) -> Result<Standing> {
@@ -75,13 +150,36 @@ impl Ending {
         Ok(Self { attempt: row.attempt_ref(), next, verdict, ago: Duration::ZERO, ran: None })
     }
 
-    /// Applies the rules of `core` to locked rows whose sessions are gone.
+    /// Applies the rules of `core` to locked rows whose sessions are gone; says what it makes of each.
     ///
     /// # Errors
     /// As [`Ending::decide`].
-    pub fn lose(rows: &[LockedRow]) -> Result<Vec<Self>> {
-        // What waits for another worker does so by a fixed delay: there is nothing to spread.
-        rows.iter().map(|row| Self::decide(row, Ended::Lost, 0.0)).collect()
+    pub fn lose(rows: &[LockedRow]) -> Result<(Vec<Self>, Vec<Progress>)> {
+        let lose = |row: &LockedRow| {
+            // What waits for another worker does so by a fixed delay: there is nothing to spread.
+            let ending = Self::decide(row, Ended::Lost, 0.0)?;
+            let progress = ending.progress(row)?;
+            Ok((ending, progress))
+        };
+        rows.iter().map(lose).collect()
+    }
+
+    /// What the ending makes of its attempt, by the rules of `finish`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the row cannot be read.
+    pub fn progress(&self, row: &LockedRow) -> Result<Progress> {
+        let mut progress = row.progress()?;
+        if progress.started_at.is_none()
+            && let Some(ran) = self.ran
+        {
+            progress.started_at = Some(progress.picked_at.max(row.instant(self.ago + ran)));
+            progress.starts = true;
+        }
+        let began = progress.started_at.unwrap_or(progress.picked_at);
+        let at = progress.picked_at.max(began).max(row.instant(self.ago));
+        progress.end = Some(ProgressEnd { at, cause: self.verdict.outcome.cause, next: self.next });
+        Ok(progress)
     }
 
     /// Whether the attempt is kept as a row of its own, since another one will follow.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::ending::{Ending, LockedRow};
 use super::value::task_state;
 use crate::store::Result;
-use crate::types::{AttemptEvent, AttemptReport, Receipt};
+use crate::types::{AttemptEvent, AttemptReport, Progress, Receipt, Reported};
 
 /// The reports of one call that change something, judged against the locked rows.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub struct Batch {
     pub endings: Vec<Ending>,
     /// What attempts printed, by task and number.
     pub outputs: Vec<(Uuid, i32, Output)>,
+    progress: HashMap<AttemptRef, Progress>,
 }
 
 impl Batch {
@@ -28,10 +29,11 @@ impl Batch {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a row cannot be read.
-    pub fn judge(rows: Vec<LockedRow>, reports: Vec<AttemptReport>) -> Result<(Vec<Receipt>, Self)> {
+    pub fn judge(rows: Vec<LockedRow>, reports: Vec<AttemptReport>) -> Result<(Reported, Self)> {
         let mut batch = Self { rows: rows.into_iter().map(|row| (row.id, row)).collect(), ..Self::default() };
         let receipts = reports.into_iter().map(|report| batch.add(report)).collect::<Result<_>>()?;
-        Ok((receipts, batch))
+        let progress = std::mem::take(&mut batch.progress).into_values().collect();
+        Ok((Reported { receipts, progress }, batch))
     }
 
     fn add(&mut self, report: AttemptReport) -> Result<Receipt> {
@@ -47,6 +49,10 @@ impl Batch {
             AttemptEvent::Started { .. } if state == TaskState::Running => Ok(Receipt::Duplicate),
             AttemptEvent::Started { ago } => {
                 row.state = TaskState::Running.code();
+                let mut progress = row.progress()?;
+                progress.started_at = Some(progress.picked_at.max(row.instant(ago)));
+                progress.starts = true;
+                self.progress.insert(report.attempt, progress);
                 self.starts.insert(report.attempt, ago);
                 Ok(Receipt::Recorded)
             }
@@ -59,6 +65,7 @@ impl Batch {
                 let mut ending = Ending::decide(row, ended, report.jitter)?;
                 ending.ran = ran;
                 ending.ago = ago;
+                self.progress.insert(report.attempt, ending.progress(row)?);
                 row.state = ending.next.code();
                 row.cause = ending.verdict.outcome.cause.map(Cause::code);
                 row.exit_code = Some(0).filter(|_| row.cause.is_none());

@@ -12,7 +12,7 @@ use distrack_core::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::value::{count, hex, json, json_map, micros, policy, task_state, trace};
+use super::value::{count, hex, json, json_map, micros, policy, task_state, trace, trace_mode};
 use crate::error::StoreError;
 use crate::read::{QueueSnapshot, WorkerSession, WorkerState};
 use crate::store::Result;
@@ -124,6 +124,7 @@ pub struct AttemptRow<I> {
     pub cpu_system_us: Option<i64>,
     pub trace_id: Option<String>,
     pub span_id: Option<String>,
+    pub trace_mode: Option<i16>,
 }
 
 impl<I: Into<DateTime<Utc>>> TryFrom<AttemptRow<I>> for Attempt {
@@ -149,6 +150,7 @@ impl<I: Into<DateTime<Utc>>> TryFrom<AttemptRow<I>> for Attempt {
             outcome: outcome.read()?,
             trace_id: row.trace_id.as_deref().map(hex).transpose()?,
             span_id: row.span_id.as_deref().map(hex).transpose()?,
+            trace_mode: row.trace_mode.map(trace_mode).transpose()?,
         })
     }
 }
@@ -209,7 +211,7 @@ impl From<OutputRow> for Output {
 
 /// A row of `claim`.
 #[derive(Debug)]
-pub struct ClaimedRow {
+pub struct ClaimedRow<I> {
     pub id: Uuid,
     pub epoch: i64,
     pub attempt: i32,
@@ -220,13 +222,22 @@ pub struct ClaimedRow {
     pub tracestate: String,
     pub attempt_trace_id: String,
     pub attempt_span_id: String,
-    pub waited_us: i64,
+    pub attempt_trace_mode: i16,
+    pub created_at: I,
+    pub due_at: I,
+    pub picked_at: I,
+    pub previous_trace_id: Option<String>,
+    pub previous_span_id: Option<String>,
+    pub previous_finished_at: Option<I>,
 }
 
-impl TryFrom<ClaimedRow> for Claimed {
+impl<I: Into<DateTime<Utc>>> TryFrom<ClaimedRow<I>> for Claimed {
     type Error = StoreError;
 
-    fn try_from(row: ClaimedRow) -> Result<Self> {
+    fn try_from(row: ClaimedRow<I>) -> Result<Self> {
+        let submission = trace(&row.traceparent, &row.tracestate)?;
+        let previous = row.previous_trace_id.as_deref().zip(row.previous_span_id.as_deref());
+        let previous = previous.map(|(trace, span)| Ok((hex(trace)?, hex(span)?)));
         Ok(Self {
             attempt: AttemptRef { task: row.id.into(), epoch: row.epoch },
             number: count(row.attempt)?,
@@ -236,16 +247,21 @@ impl TryFrom<ClaimedRow> for Claimed {
             trace: TraceContext {
                 trace_id: hex(&row.attempt_trace_id)?,
                 span_id: hex(&row.attempt_span_id)?,
-                ..trace(&row.traceparent, &row.tracestate)?
+                ..submission.clone()
             },
-            waited: micros(row.waited_us),
+            mode: trace_mode(row.attempt_trace_mode)?,
+            submission,
+            previous: previous.transpose()?,
+            waiting_since: row.previous_finished_at.unwrap_or(row.created_at).into(),
+            due_at: row.due_at.into(),
+            picked_at: row.picked_at.into(),
         })
     }
 }
 
-impl FromIterator<ClaimedRow> for Claims {
+impl<T: Into<DateTime<Utc>>> FromIterator<ClaimedRow<T>> for Claims {
     /// The rows are claimed, whatever can be read of them.
-    fn from_iter<I: IntoIterator<Item = ClaimedRow>>(rows: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = ClaimedRow<T>>>(rows: I) -> Self {
         let mut claims = Self::default();
         for row in rows {
             let attempt = AttemptRef { task: row.id.into(), epoch: row.epoch };

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use distrack_core::{Backoff, OnLost, RetryPolicy, TaskState, TraceContext};
+use distrack_core::{Backoff, OnLost, RetryPolicy, TaskState, TraceContext, TraceMode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -35,6 +35,10 @@ pub(super) fn policy(max_attempts: i32, initial_ms: i64, max_ms: i64, on_lost: i
 pub(super) fn trace(traceparent: &str, tracestate: &str) -> Result<TraceContext> {
     TraceContext::parse(traceparent, Some(tracestate))
         .ok_or_else(|| StoreError::corrupt(format!("traceparent {traceparent}")))
+}
+
+pub(super) fn trace_mode(code: i16) -> Result<TraceMode> {
+    TraceMode::from_code(code).ok_or_else(|| StoreError::corrupt(format!("trace mode {code}")))
 }
 
 pub(super) fn hex<T: FromStr>(text: &str) -> Result<T> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use distrack_proto::v1::worker_service_client::WorkerServiceClient;
 use distrack_proto::v1::{self, Acceptance, DispatchRequest};
 use distrack_proto::{MAX_MESSAGE, convert};
-use distrack_telemetry::{Metrics, Readiness};
+use distrack_telemetry::{Metrics, Readiness, Traces};
 use distrack_worker::{ServeError, Settings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -52,6 +52,7 @@ pub(crate) async fn start(settings: Settings) -> Worker {
         listener,
         settings.clone(),
         metrics.clone(),
+        Traces::off(),
         readiness.clone(),
         shutdown.clone(),
     );
