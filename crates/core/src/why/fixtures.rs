@@ -85,6 +85,7 @@ impl Facts {
             outcome: None,
             trace_id: None,
             span_id: None,
+            trace_mode: None,
         });
         self
     }

@@ -7,6 +7,7 @@ use distrack_core::outcome::Usage;
 use distrack_core::why::Facts;
 use distrack_core::{
     Attempt, NewTask, Outcome, Output, StreamOutput, Task, TaskDraft, TaskId, TaskState, TraceContext,
+    TraceMode,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -139,6 +140,7 @@ fn attempt_of(task: Task) -> Attempt {
         outcome: task.outcome,
         trace_id: Some(trace.trace_id),
         span_id: Some(trace.span_id),
+        trace_mode: Some(TraceMode::Child),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Schemas of core's closed sets, which do not know of OpenAPI.
 
 use distrack_core::timeline::Phase;
-use distrack_core::{Cause, TaskState, why};
+use distrack_core::{Cause, TaskState, TraceMode, why};
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
@@ -106,7 +106,9 @@ pub(crate) fn phase() -> Object {
 /// How an attempt's trace belongs to that of the submission, or null.
 pub(crate) fn trace_mode() -> Object {
     let about = "`child`: in the trace of the submission; `link`: in a trace of its own that links to it.";
-    or_null(one_of(["child", "link"]).description(Some(about)).build())
+    or_null(
+        one_of([TraceMode::Child, TraceMode::Link].map(TraceMode::as_str)).description(Some(about)).build(),
+    )
 }
 
 /// How a stream is written.

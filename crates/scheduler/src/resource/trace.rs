@@ -2,7 +2,7 @@
 
 use distrack_core::timeline::{Step, timeline};
 use distrack_core::why::Facts;
-use distrack_core::{Attempt, TaskId, TraceContext, TraceId};
+use distrack_core::{Attempt, TaskId, TraceContext, TraceId, TraceMode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,13 +115,14 @@ fn is_sampled(trace: &TraceContext) -> bool {
 }
 
 fn traced(attempt: &Attempt, submission: &TraceContext, jaeger: Jaeger<'_>) -> AttemptTrace {
-    let mode = |id| if id == submission.trace_id { "child" } else { "link" };
+    // An attempt of before it was stored shows it by its trace.
+    let shown = |id| if id == submission.trace_id { TraceMode::Child } else { TraceMode::Link };
     AttemptTrace {
         attempt: attempt.attempt,
         epoch: attempt.epoch,
         trace_id: attempt.trace_id.map(|id| id.to_string()),
         span_id: attempt.span_id.map(|id| id.to_string()),
-        mode: attempt.trace_id.map(mode),
+        mode: attempt.trace_mode.or_else(|| attempt.trace_id.map(shown)).map(TraceMode::as_str),
         // A linked trace inherits it.
         sampled: is_sampled(submission),
         url: attempt.trace_id.and_then(|id| jaeger.trace(id)),
