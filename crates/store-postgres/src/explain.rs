@@ -9,10 +9,13 @@ use crate::Result;
 use crate::error::store_error;
 use crate::row::{AttemptRow, ServingRow, TaskRow};
 
+/// One snapshot and one `now()` for all queries. With a large backlog the planner would rather read and sort all of it
+/// than walk the index as far as is counted, so that it is left no other way.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+
 pub(crate) async fn explain(pool: &PgPool, task: TaskId) -> Result<Option<Facts>> {
-    // One snapshot and one now() for all queries.
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    let mut transaction = pool.begin_with(begin).await.map_err(store_error)?;
+    let mut transaction = pool.begin_with(BEGIN).await.map_err(store_error)?;
     let facts = look(&mut transaction, task).await?;
     transaction.commit().await.map_err(store_error)?;
     Ok(facts)

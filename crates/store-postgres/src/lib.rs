@@ -86,6 +86,10 @@ impl PgStore {
         Ok(Self { pool, hints: Hints::start(options) })
     }
 
+    /// How an explanation begins, for the test of its plans.
+    #[doc(hidden)]
+    pub const BEGIN_EXPLAIN: &str = explain::BEGIN;
+
     /// The pool, for tests that look at the connections themselves.
     #[doc(hidden)]
     pub fn pool(&self) -> &PgPool {
