@@ -11,8 +11,10 @@ pub mod retry;
 pub mod spec;
 pub mod state;
 pub mod task;
+pub mod timeline;
 pub mod trace;
 pub mod transition;
+pub mod why;
 
 pub use attempt::{Attempt, AttemptRef, Output, StreamOutput};
 pub use id::{CoordinatorId, InstanceId, SessionId, TaskId, WorkerId};

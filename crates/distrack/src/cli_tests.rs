@@ -39,10 +39,12 @@ fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
 }
 
 /// A role, a variable, a value, and what the plan then holds.
-const VARIABLES: [(&str, &str, &str, &str); 33] = [
+const VARIABLES: [(&str, &str, &str, &str); 35] = [
     ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
     ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
+    ("scheduler", "DISTRACK_JAEGER_URL", "http://j:1/", "jaeger_url: Some(\"http://j:1\")"),
+    ("up", "DISTRACK_JAEGER_URL", "https://j", "jaeger_url: Some(\"https://j\")"),
     ("scheduler", "DISTRACK_DATABASE_URL", "postgres://x:y@z/n", "postgres://x:***@z/n"),
     ("coordinator", "DISTRACK_COORDINATOR_PORT", ":2", "port: 2"),
     ("coordinator", "DISTRACK_METRICS_PORT", "[::1]:3", "Listen { host: \"::1\", port: 3 }"),

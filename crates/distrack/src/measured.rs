@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
@@ -110,6 +111,10 @@ impl Store for Measured {
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         self.step("attempts", self.store.attempts(task)).await
+    }
+
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
+        self.step("explain", self.store.explain(task)).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {

@@ -135,7 +135,7 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
         let spans = collector.spans();
         let names: BTreeSet<_> = spans.iter().map(|span| first_word(&span.name).to_owned()).collect();
         let wanted = ["schedule", "queued", "dispatch", "execute", "finish", "claim", "report", "sh", "false"];
-        if wanted.iter().all(|name| names.contains(*name)) { Ok(spans) } else { Err(names) }
+        if wanted.iter().all(|name| names.contains(*name)) { Ok(spans) } else { Err(format!("{names:?}")) }
     })
     .await;
     let seen: BTreeSet<&str> =

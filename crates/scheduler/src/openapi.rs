@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{ProblemDocument, ProblemField};
-use crate::routes::{batch, change, fleet, list, output, read, submit};
+use crate::routes::{batch, change, fleet, list, output, read, submit, why};
 use examples::Examples;
 use headers::{Headers, Parameters};
 use refusals::Refusals;
@@ -31,7 +31,7 @@ use refusals::Refusals;
     ),
     paths(
         submit::create, batch::create, list::tasks, read::task, change::cancel, change::retry, output::output,
-        read::attempts, submit::schedule, read::status, fleet::workers, fleet::queues,
+        read::attempts, why::why, why::trace, submit::schedule, read::status, fleet::workers, fleet::queues,
         livez, readyz, metrics, openapi_json, docs,
     ),
     components(schemas(ProblemDocument<'_>, ProblemField<'_>)),

@@ -8,7 +8,7 @@ use distrack_telemetry::{Metrics, Readiness, admin};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::routes::{batch, change, fleet, list, output, read, submit};
+use crate::routes::{batch, change, fleet, list, output, read, submit, why};
 use crate::{docs, edge, openapi};
 
 /// Every route of the API, surrounded by what holds for all of them.
@@ -25,6 +25,8 @@ pub(crate) fn router(app: App, metrics: Metrics, readiness: Readiness) -> Router
         .route("/v1/tasks/{id}/retry", post(change::retry))
         .route("/v1/tasks/{id}/output", get(output::output))
         .route("/v1/tasks/{id}/attempts", get(read::attempts))
+        .route("/v1/tasks/{id}/why", get(why::why))
+        .route("/v1/tasks/{id}/trace", get(why::trace))
         .route("/v1/workers", get(fleet::workers))
         .route("/v1/queues", get(fleet::queues))
         .route("/openapi.json", get(move || async move { openapi::answer(document) }))

@@ -19,6 +19,8 @@ pub struct Settings {
     /// Host names under which the API may be asked, besides `localhost` and every IP address: the machine's
     /// own name, a name in DNS, the name of a container. `*` permits any. Ports do not matter.
     pub allowed_hosts: Vec<String>,
+    /// Where people reach a Jaeger that has the traces, without a slash at the end: links lead there.
+    pub jaeger_url: Option<String>,
     /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
     /// as batches.
     pub intake_limit: usize,
@@ -38,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             allowed_hosts: Vec::new(),
+            jaeger_url: None,
             intake_limit: 10_000,
             connections: 4096,
             request_timeout: Duration::from_secs(30),

@@ -7,6 +7,7 @@ mod accept;
 mod claim;
 mod ending;
 mod error;
+mod explain;
 mod hints;
 mod look;
 mod prune;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
@@ -84,6 +86,10 @@ impl PgStore {
         Ok(Self { pool, hints: Hints::start(options) })
     }
 
+    /// How an explanation begins, for the test of its plans.
+    #[doc(hidden)]
+    pub const BEGIN_EXPLAIN: &str = explain::BEGIN;
+
     /// The pool, for tests that look at the connections themselves.
     #[doc(hidden)]
     pub fn pool(&self) -> &PgPool {
@@ -121,6 +127,10 @@ impl Store for PgStore {
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         look::attempts(&self.pool, task).await
+    }
+
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
+        explain::explain(&self.pool, task).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {

@@ -23,6 +23,40 @@ async fn plan(connection: &mut PgConnection, file: &str, arguments: &str) -> Str
 }
 
 #[tokio::test]
+async fn an_explanation_reads_no_more_of_a_backlog_than_it_counts() {
+    const ID: &str = "'ffffffff-ffff-ffff-ffff-ffffffffffff'";
+    let database = TestDatabase::create().await;
+    let store = PgStore::connect(&database.url(), &PgSettings::default()).unwrap();
+    store.migrate().await.unwrap();
+    let mut connection = store.pool().acquire().await.unwrap();
+    connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    connection.execute(FILL).await.unwrap();
+    for round in ["without statistics", "with statistics"] {
+        connection.execute(PgStore::BEGIN_EXPLAIN).await.unwrap();
+        let ids = ID.replacen('\'', "'{", 1).replace("f'", "f}'");
+        for (file, arguments) in [
+            ("ahead", format!("('q0', 0::smallint, now(), {ID}, 10001)")),
+            ("serving", "(NULL, NULL)".to_owned()),
+            ("get", format!("({ids})")),
+            ("attempts", format!("({ID})")),
+        ] {
+            let plan = plan(&mut connection, file, &arguments).await;
+            for table in ["tasks", "attempts"] {
+                assert!(!plan.contains(&format!("Seq Scan on {table}")), "{file} {round}: {plan}");
+            }
+            if file == "ahead" {
+                // What is sorted, or gathered into a bitmap, is read whole.
+                assert_eq!(plan.matches("Index Scan using tasks_due").count(), 3, "{round}: {plan}");
+                assert!(!plan.contains("Sort") && !plan.contains("Bitmap"), "{round}: {plan}");
+            }
+            connection.execute(AssertSqlSafe(format!("DEALLOCATE {file}"))).await.unwrap();
+        }
+        connection.execute("COMMIT").await.unwrap();
+        connection.execute("ANALYZE tasks").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_claim_and_a_look_at_what_is_due_read_the_due_index_alone() {
     const SLOT: &str = "'{00000000-0000-0000-0000-000000000001}'";
     let database = TestDatabase::create().await;

@@ -11,6 +11,7 @@ mod clock;
 mod database;
 mod ending;
 mod error;
+mod explain;
 mod hints;
 mod look;
 mod prune;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
@@ -88,6 +90,10 @@ impl Store for SqliteStore {
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         look::attempts(&self.database, task).await
+    }
+
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
+        explain::explain(&self.database, task).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {

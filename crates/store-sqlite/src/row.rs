@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 pub(crate) type TaskRow = shared::TaskRow<Instant>;
 pub(crate) type AttemptRow = shared::AttemptRow<Instant>;
+pub(crate) type ServingRow = shared::ServingRow<Instant>;
 pub(crate) type WorkerRow = shared::WorkerRow<Instant>;
 pub(crate) type ClaimedRow = shared::ClaimedRow<Instant>;
 pub(crate) type LockedRow = shared::LockedRow<Instant>;

@@ -65,6 +65,22 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
 }
 
 #[tokio::test]
+async fn an_explanation_reads_no_more_of_a_backlog_than_it_counts() {
+    let plans = plans().await;
+    assert_eq!(
+        of_tasks(&plans["ahead"]),
+        [
+            "SEARCH tasks USING INDEX tasks_due (queue=? AND rank<?)", // its first rank
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank>? AND rank<?)",
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank=? AND due_at<?)",
+        ]
+    );
+    let held = "SEARCH t USING INDEX tasks_session (session_id=?)";
+    assert_eq!(of_tasks(&plans["serving"]), [held, held]);
+    assert!(!plans["ahead"].iter().any(|step| step.contains("TEMP B-TREE")), "what is sorted is read whole");
+}
+
+#[tokio::test]
 async fn a_batch_is_matched_with_its_tasks_by_their_ids() {
     let plans = plans().await;
     let batched = [

@@ -15,6 +15,7 @@ mod claim;
 mod dropped;
 mod due;
 mod expiry;
+mod explain;
 mod fixtures;
 mod fleet;
 mod hints;

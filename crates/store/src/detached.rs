@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 
 use crate::error::StoreError;
@@ -63,6 +64,10 @@ impl<S: Store> Store for Detached<S> {
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         self.run(|store| async move { store.attempts(task).await }).await
+    }
+
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
+        self.run(move |store| async move { store.explain(task).await }).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {

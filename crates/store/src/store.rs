@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, Output, SessionId, Task, TaskId};
 
 use crate::error::StoreError;
@@ -40,6 +41,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every attempt of a task, oldest first, the held one included; `None` for no such task.
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>>;
+
+    /// All that is known of why a task stands as it does, at one instant; `None` for no such task.
+    ///
+    /// Costs the same whatever the backlog: those before the task are counted up to a bound.
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>>;
 
     /// What an attempt printed, by its number; `None` if it has no report yet or does not exist.
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>>;

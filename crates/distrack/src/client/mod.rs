@@ -7,8 +7,13 @@ mod failure;
 mod list;
 mod logs;
 mod output;
+mod spans;
 mod submit;
+mod terminal;
+mod trace;
 mod view;
+mod waterfall;
+mod why;
 
 use clap::{Arg, ArgMatches, Command};
 use reqwest::Url;
@@ -20,7 +25,9 @@ use list::List;
 use logs::Logs;
 use output::Format;
 use submit::Submit;
+use trace::Trace;
 use view::View;
+use why::Why;
 
 pub(crate) use api::{http, server};
 pub(crate) use failure::root_cause;
@@ -44,13 +51,26 @@ enum Request {
     Logs(Logs),
     List(List),
     Change(Change),
+    Why(Why),
+    Trace(Trace),
 }
 
 /// The command lines, in the order of the help.
 pub(crate) fn commands() -> Vec<Command> {
     let [status, workers, queues] = view::commands();
     let [cancel, retry] = change::commands();
-    [submit::command(), status, logs::command(), list::command(), cancel, retry, workers, queues]
+    [
+        submit::command(),
+        status,
+        why::command(),
+        trace::command(),
+        logs::command(),
+        list::command(),
+        cancel,
+        retry,
+        workers,
+        queues,
+    ]
         .map(|command| {
             command.arg(
                 Arg::new("output")
@@ -67,6 +87,7 @@ pub(crate) fn commands() -> Vec<Command> {
 /// Reads the flags of the command `name`.
 pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) -> Option<Client> {
     let server = reader.one("server", server);
+    let environment = reader.layers().environment();
     let mut args = Args::new(matches, reader.problems());
     let format = args.one("output", Format::parse);
     let request = match name {
@@ -74,6 +95,8 @@ pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) ->
         "status" => view::read_status(args).map(Request::View),
         "workers" => Some(Request::View(View::Workers)),
         "queues" => Some(Request::View(View::Queues)),
+        "why" => why::read(args).map(Request::Why),
+        "trace" => trace::read(args, environment).map(Request::Trace),
         "logs" => logs::read(args).map(Request::Logs),
         "list" => list::read(args).map(Request::List),
         "cancel" => change::read("cancel", args).map(Request::Change),
@@ -92,6 +115,8 @@ pub(crate) async fn run(client: Client) -> u8 {
         Request::View(view) => view.run(&api, format).await.map(|()| exits::OK),
         Request::Logs(logs) => logs.run(&api, format).await.map(|()| exits::OK),
         Request::List(list) => list.run(&api, format).await.map(|()| exits::OK),
+        Request::Why(why) => why.run(&api, format).await.map(|()| exits::OK),
+        Request::Trace(trace) => trace.run(&api, format).await.map(|()| exits::OK),
         Request::Change(change) => Ok(change.run(&api, format).await),
     };
     done.unwrap_or_else(|failure: Failure| failure.say())

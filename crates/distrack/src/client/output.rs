@@ -103,7 +103,7 @@ fn item(value: &Value) -> String {
 }
 
 /// Control characters made visible: what a user submitted must not steer the terminal of another one.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let visible = |character: char| match character.is_control() {
         true => character.escape_default().collect::<String>(),
         false => character.to_string(),

@@ -36,6 +36,8 @@ pub(crate) struct Timing {
 pub(crate) struct Api {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) canary: Option<Canary>,
+    /// Where links to traces lead.
+    pub(crate) jaeger_url: Option<String>,
 }
 
 /// How workers run commands.
@@ -73,13 +75,19 @@ impl Api {
             ));
         }
         let canary = (!interval.is_zero()).then_some(Canary { interval, queue });
-        Some(Self { allowed_hosts, canary })
+        let jaeger_url = reader.one("jaeger_url", values::web_url);
+        Some(Self { allowed_hosts, canary, jaeger_url })
     }
 }
 
 impl From<Api> for distrack_scheduler::Settings {
     fn from(api: Api) -> Self {
-        Self { allowed_hosts: api.allowed_hosts, canary: api.canary, ..Self::default() }
+        Self {
+            allowed_hosts: api.allowed_hosts,
+            canary: api.canary,
+            jaeger_url: api.jaeger_url,
+            ..Self::default()
+        }
     }
 }
 

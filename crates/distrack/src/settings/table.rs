@@ -308,6 +308,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text("false"),
         "Whether spans show command lines, which may hold secrets",
     ),
+    setting(
+        "jaeger_url",
+        &[Up, Scheduler],
+        "URL",
+        Found("none"),
+        "Where people reach a Jaeger that has the traces, such as http://localhost:16686; the API's answers then \
+         link to it",
+    ),
     setting("wait", &[Migrate], "DURATION", Text("30s"), "How long to wait for the database to answer"),
     setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
     setting(

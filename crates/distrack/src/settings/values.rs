@@ -139,6 +139,18 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads the address of web pages, without the slash at its end.
+pub(crate) fn web_url(text: &str) -> Result<String, String> {
+    let wrong = || "must be a URL such as http://localhost:16686".to_owned();
+    let url = reqwest::Url::parse(text).map_err(|_| wrong())?;
+    let good = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.password().is_none();
+    if good { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+}
+
 /// Reads a whole number from `least` to `most`.
 pub(crate) fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
     let number: Option<i64> = text.parse().ok();

@@ -7,6 +7,25 @@ fn listen_at(text: &str) -> Result<String, String> {
 }
 
 #[test]
+fn a_web_address_is_http_and_keeps_its_path() {
+    let read = |text| web_url(text).ok();
+    assert_eq!(read("http://localhost:16686/").as_deref(), Some("http://localhost:16686"));
+    assert_eq!(read("https://jaeger.example/ui/").as_deref(), Some("https://jaeger.example/ui"));
+    for wrong in [
+        "",
+        "localhost:16686",
+        "jaeger",
+        "ftp://h",
+        "http://",
+        "http://h/?a=b",
+        "http://h/#x",
+        "http://u:p@h",
+    ] {
+        assert_eq!(read(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
 fn a_place_to_listen_takes_the_default_host_unless_it_names_one() {
     assert_eq!(listen_at(":8080").unwrap(), "127.0.0.1:8080");
     assert_eq!(listen_at("8080").unwrap(), "127.0.0.1:8080");

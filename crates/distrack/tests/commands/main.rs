@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod client;
+mod explain;
 mod program;
 mod signals;
 mod start;

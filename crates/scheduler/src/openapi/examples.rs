@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use distrack_core::outcome::Usage;
+use distrack_core::why::Facts;
 use distrack_core::{
     Attempt, NewTask, Outcome, Output, StreamOutput, Task, TaskDraft, TaskId, TaskState, TraceContext,
+    TraceMode,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,6 +18,8 @@ use super::operations;
 use crate::resource::attempt::{AttemptList, AttemptResource};
 use crate::resource::output::OutputResource;
 use crate::resource::task::{TaskList, TaskPage, TaskResource};
+use crate::resource::trace::{Jaeger, TraceResource};
+use crate::resource::why::WhyResource;
 
 const ID: &str = "0199d3a5-5b7e-7c31-9f0e-4f6a1c2d3e4f";
 const WORKER: &str = "0199d3a0-11c2-7d54-8a6b-0c1d2e3f4a5b";
@@ -50,6 +54,8 @@ fn of(operation: &str) -> Option<Value> {
         "list_tasks" => json(&TaskPage { tasks: vec![completed().into()], next_cursor: None }),
         "list_attempts" => json(&AttemptList { attempts: vec![attempt()] }),
         "get_output" => json(&OutputResource::new(completed().id, 1, true, output())),
+        "get_why" => json(&WhyResource::from(&late())),
+        "get_trace" => json(&TraceResource::new(&late(), Jaeger(Some("http://localhost:16686")))),
         "list_workers" => workers(),
         "list_queues" => json!({"queues": [{
             "queue": "default", "scheduled": 12, "ready": 3, "dispatched": 1, "running": 8, "lag_seconds": 0.25,
@@ -108,9 +114,23 @@ fn outcome() -> Outcome {
 }
 
 fn attempt() -> AttemptResource {
+    AttemptResource::from(attempt_of(completed()))
+}
+
+/// The same task, 3 s later.
+fn late() -> Facts {
+    let after = |at: Option<DateTime<Utc>>| at.map(|at| at + TimeDelta::seconds(3));
     let task = completed();
+    let (picked_at, started_at, finished_at) =
+        (after(task.picked_at), after(task.started_at), after(task.finished_at));
+    let task = Task { picked_at, started_at, finished_at, ..task };
+    let now = accepted_at() + TimeDelta::seconds(60);
+    Facts { now, attempts: vec![attempt_of(task.clone())], task, ahead: 0, sessions: Vec::new() }
+}
+
+fn attempt_of(task: Task) -> Attempt {
     let trace = task.trace;
-    AttemptResource::from(Attempt {
+    Attempt {
         epoch: task.epoch,
         attempt: task.attempt,
         worker: task.worker,
@@ -120,8 +140,8 @@ fn attempt() -> AttemptResource {
         outcome: task.outcome,
         trace_id: Some(trace.trace_id),
         span_id: Some(trace.span_id),
-        trace_mode: None,
-    })
+        trace_mode: Some(TraceMode::Child),
+    }
 }
 
 fn output() -> Output {

@@ -6,3 +6,5 @@ pub(crate) mod fleet;
 pub(crate) mod output;
 pub(crate) mod schema;
 pub(crate) mod task;
+pub(crate) mod trace;
+pub(crate) mod why;

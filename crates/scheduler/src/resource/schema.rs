@@ -1,6 +1,7 @@
 //! Schemas of core's closed sets, which do not know of OpenAPI.
 
-use distrack_core::{Cause, TaskState};
+use distrack_core::timeline::Phase;
+use distrack_core::{Cause, TaskState, TraceMode, why};
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
@@ -87,6 +88,27 @@ pub(crate) fn asked_on_output_limit() -> Object {
 /// The same as [`executor`] in a request.
 pub(crate) fn asked_executor() -> Object {
     or_null(executor())
+}
+
+/// Kinds of reasons.
+pub(crate) fn reason() -> Object {
+    one_of(why::Code::ALL.iter().map(|code| code.as_str())).description(Some("The kind of reason.")).build()
+}
+
+/// Phases of a task.
+pub(crate) fn phase() -> Object {
+    let about = "What the task was in: `scheduled` waits for its time, `ready` for a slot, `dispatched` for its worker \
+                 to start it; `backoff` for the time of the next attempt; `waiting` is backoff and ready together, \
+                 where it is no longer stored when one became the other.";
+    one_of(Phase::ALL.map(Phase::as_str)).description(Some(about)).build()
+}
+
+/// How an attempt's trace belongs to that of the submission, or null.
+pub(crate) fn trace_mode() -> Object {
+    let about = "`child`: in the trace of the submission; `link`: in a trace of its own that links to it.";
+    or_null(
+        one_of([TraceMode::Child, TraceMode::Link].map(TraceMode::as_str)).description(Some(about)).build(),
+    )
 }
 
 /// How a stream is written.

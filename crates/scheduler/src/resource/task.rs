@@ -137,6 +137,10 @@ pub(crate) struct Links {
     output: String,
     /// Its attempts.
     attempts: String,
+    /// Why it stands as it does.
+    why: String,
+    /// Its traces and phases.
+    trace: String,
 }
 
 impl From<Usage> for UsageResource {
@@ -161,6 +165,8 @@ impl Links {
             status: format!("/status?task_id={id}"),
             output: format!("{this}/output"),
             attempts: format!("{this}/attempts"),
+            why: format!("{this}/why"),
+            trace: format!("{this}/trace"),
             this,
         }
     }

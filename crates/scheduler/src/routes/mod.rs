@@ -7,3 +7,4 @@ pub(crate) mod list;
 pub(crate) mod output;
 pub(crate) mod read;
 pub(crate) mod submit;
+pub(crate) mod why;

@@ -20,5 +20,7 @@ mod output;
 mod service;
 mod support;
 mod tasks;
+mod trace;
 mod traces;
 mod wait;
+mod why;

@@ -175,6 +175,15 @@ macro_rules! conformance_cases {
                 a_queue_whose_tasks_have_all_ended_is_not_counted,
                 lag_is_the_age_of_the_oldest_ready_task,
             }
+            explain {
+                a_task_is_explained_as_it_reads_with_all_its_attempts,
+                those_that_a_claim_takes_first_are_before_a_task,
+                nobody_is_before_a_task_that_is_not_due,
+                those_before_a_task_are_counted_up_to_a_bound,
+                a_waiting_task_is_explained_by_every_open_session_and_those_lost_lately,
+                a_held_task_is_explained_by_the_session_that_holds_it,
+                a_task_that_has_ended_is_explained_by_whoever_has_its_workers_name,
+            }
             hints {
                 a_submission_is_hinted,
                 a_retry_and_a_release_are_hinted,

@@ -5,6 +5,7 @@
 //! only writes the decision down.
 
 mod ending;
+mod explain;
 mod held;
 mod report;
 mod row;
@@ -12,6 +13,7 @@ mod submission;
 mod value;
 
 pub use ending::{Changed, Ending, EndingRow, LockedRow};
+pub use explain::{AHEAD_LIMIT, Concerned, ServingRow, counted, is_in_line};
 pub use held::{HeldRow, Missing, overtaken, refuse_stranger, sort_held};
 pub use report::Batch;
 pub use row::{AttemptRow, ClaimedRow, OutputRow, QueueRow, TaskRow, WorkerRow};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use distrack_core::{
-    AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, TaskId, TracePolicy, WorkerId,
+    AttemptRef, Cause, CoordinatorId, InstanceId, Outcome, Output, SessionId, TaskId, TracePolicy, WorkerId,
 };
 use distrack_store::{
     AttemptEvent, AttemptReport, ClaimRequest, Claimed, Receipt, Registration, Slot, Store,
@@ -48,6 +48,11 @@ impl Worker {
         let registered = store.register(registration.clone()).await.unwrap();
         let slot = Slot { session: registered.session, attach: registered.attach };
         Self { store: store.clone(), registration, slot }
+    }
+
+    /// Its session.
+    pub(crate) fn session(&self) -> SessionId {
+        self.slot.session
     }
 
     /// Claims the only task that is due.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::*;
 use distrack_store_sqlite::SqliteStore;
@@ -142,6 +143,11 @@ impl Store for FaultyStore {
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
         self.up()?;
         self.inner.attempts(task).await
+    }
+
+    async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
+        self.up()?;
+        self.inner.explain(task).await
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {

@@ -1,0 +1,293 @@
+//! `distrack trace`: a task's way as a waterfall in the terminal, with the spans of its traces where a Jaeger has them.
+
+use std::collections::BTreeSet;
+use std::process::{Command as Program, Stdio};
+
+use chrono::DateTime;
+use clap::{Arg, ArgAction, Command};
+use distrack_core::TaskId;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::api::Api;
+use super::args::Args;
+use super::failure::Failure;
+use super::output::{self, Format, plain};
+use super::spans::{self, Span};
+use super::terminal::Terminal;
+use super::view::task_argument;
+use super::waterfall::{self, Kind, Row};
+use crate::exits;
+use crate::settings::Environment;
+
+/// The most traces of one task that a Jaeger is asked for, the latest ones.
+const MOST_TRACES: usize = 8;
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    Command::new("trace")
+        .about("Draw a task's way from its submission to its end, and show its traces")
+        .long_about(
+            "Draws each phase of a task as a bar: when it was accepted, how long it waited for its time and for a \
+             slot, when its worker had it, how long it ran. From the database alone. If the scheduler knows a Jaeger \
+             (its setting jaeger_url) and that answers, the spans of the task's traces are drawn below, those of the \
+             command too.",
+        )
+        .after_help(
+            "Examples:\n  distrack trace 0197f3c2-5f3e-7a60-8a11-2b6f7c1d9e00\n  distrack trace --open ID\n  \
+             distrack trace -o json ID",
+        )
+        .arg(task_argument(1))
+        .arg(
+            Arg::new("open")
+                .long("open")
+                .action(ArgAction::SetTrue)
+                .help("Open the last attempt's trace in the browser; says its URL where there is none"),
+        )
+}
+
+/// Whose way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trace {
+    task: TaskId,
+    open: bool,
+    terminal: Terminal,
+}
+
+/// Reads the flags.
+pub(crate) fn read(mut args: Args<'_>, environment: &Environment) -> Option<Trace> {
+    let (task, open) = (args.task(), args.is_on("open"));
+    Some(Trace { task: task?, open, terminal: Terminal::stdout(environment) })
+}
+
+/// What the API says.
+#[derive(Deserialize)]
+struct Told {
+    task_id: String,
+    submission: Traced,
+    attempts: Vec<Traced>,
+    timeline: Vec<Step>,
+}
+
+/// A submission's trace, or an attempt's.
+#[derive(Deserialize)]
+struct Traced {
+    attempt: Option<u32>,
+    trace_id: Option<String>,
+    mode: Option<String>,
+    sampled: bool,
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    phase: String,
+    attempt: Option<u32>,
+    started_at: String,
+    ended_at: Option<String>,
+    duration_seconds: f64,
+}
+
+impl Trace {
+    /// Draws it.
+    pub(crate) async fn run(self, api: &Api, format: Format) -> Result<(), Failure> {
+        let answer = api.get(&["v1", "tasks", &self.task.to_string(), "trace"], &[]).await?;
+        let told: Told = answer.read()?;
+        match format {
+            Format::Json => output::json(&answer)?,
+            Format::Table => {
+                let spans = told.spans().await;
+                output::line(&told.drawn(&spans, self.terminal))?;
+            }
+        }
+        if self.open { open(told.best_url()) } else { Ok(()) }
+    }
+}
+
+impl Told {
+    /// The submission's trace and each attempt's.
+    fn traces(&self) -> impl DoubleEndedIterator<Item = &Traced> {
+        std::iter::once(&self.submission).chain(&self.attempts)
+    }
+
+    fn best_url(&self) -> Option<&str> {
+        self.traces().rev().find_map(|traced| traced.url.as_deref())
+    }
+
+    /// What a Jaeger has of each trace that is kept, the latest traces, in their order.
+    async fn spans(&self) -> Vec<(String, Vec<Span>)> {
+        let mut known = BTreeSet::new();
+        let kept = self.traces().rev().filter(|traced| traced.sampled);
+        let kept = kept.filter_map(|traced| Some((traced.trace_id.clone()?, traced.url.clone()?)));
+        let mut asked: Vec<_> = kept.filter(|(id, _)| known.insert(id.clone())).take(MOST_TRACES).collect();
+        asked.reverse();
+        let mut answers = JoinSet::new();
+        for (order, (id, url)) in asked.into_iter().enumerate() {
+            let task = self.task_id.clone();
+            answers.spawn(async move {
+                let spans = spans::of(&url, &id, &task).await;
+                (order, id, spans)
+            });
+        }
+        let mut found = answers.join_all().await;
+        found.sort_by_key(|(order, ..)| *order);
+        found.into_iter().map(|(_, id, spans)| (id, spans)).filter(|(_, spans)| !spans.is_empty()).collect()
+    }
+
+    fn drawn(&self, spans: &[(String, Vec<Span>)], terminal: Terminal) -> String {
+        let mut lines = vec![format!("task {}", plain(&self.task_id))];
+        lines.extend(self.timeline.first().map(|first| format!("submitted at {}", plain(&first.started_at))));
+        lines.extend(self.traces().filter_map(Traced::told));
+        let mut rows: Vec<Row> = self.timeline.iter().filter_map(Step::row).collect();
+        let phases = rows.len();
+        for (_, spans) in spans {
+            rows.extend(spans.iter().take(spans::MOST).map(row));
+        }
+        let drawing = waterfall::draw(&rows, terminal);
+        let mut drawn = drawing.lines();
+        lines.push(String::new());
+        lines.extend(drawn.by_ref().take(phases).map(str::to_owned));
+        for (id, spans) in spans {
+            let shown = spans.len().min(spans::MOST);
+            lines.push(terminal.paint(&format!("spans of trace {}", plain(id)), 2));
+            lines.extend(drawn.by_ref().take(shown).map(str::to_owned));
+            if shown < spans.len() {
+                lines.push(format!("and {} more", spans.len() - shown));
+            }
+        }
+        lines.extend(drawn.map(str::to_owned));
+        lines.join("\n")
+    }
+}
+
+impl Traced {
+    /// A line about it; none for an attempt in the trace of the submission, which has one.
+    fn told(&self) -> Option<String> {
+        let whose = match (self.attempt, self.mode.as_deref()) {
+            (None, _) => "submission".to_owned(),
+            (Some(attempt), Some("child")) => {
+                return Some(format!("attempt {attempt}: in the submission's trace"));
+            }
+            (Some(attempt), _) => format!("attempt {attempt}"),
+        };
+        let id = plain(self.trace_id.as_deref()?);
+        let kept = if self.sampled { "" } else { ", not sampled" };
+        let url = self.url.as_deref().map(|url| format!("  {}", plain(url))).unwrap_or_default();
+        Some(format!("{whose}: trace {id}{kept}{url}"))
+    }
+}
+
+impl Step {
+    fn row(&self) -> Option<Row> {
+        let from = DateTime::parse_from_rfc3339(&self.started_at).ok()?.timestamp_micros();
+        let kind = match self.phase.as_str() {
+            "running" => Kind::Run,
+            "dispatched" => Kind::Way,
+            _ => Kind::Wait,
+        };
+        let phase = plain(&self.phase);
+        let label = match self.attempt {
+            Some(attempt) => format!("#{attempt} {phase}"),
+            None => phase,
+        };
+        let lasted = std::time::Duration::try_from_secs_f64(self.duration_seconds).unwrap_or_default();
+        let lasted = i64::try_from(lasted.as_micros()).unwrap_or(i64::MAX);
+        Some(Row { label, kind, from, lasted, goes_on: self.ended_at.is_none() })
+    }
+}
+
+fn row(span: &Span) -> Row {
+    let kind = if span.failed { Kind::Error } else { Kind::Span };
+    let label = format!("{:indent$}{}", "", span.label, indent = 2 + 2 * span.depth.min(10));
+    Row { label, kind, from: span.from, lasted: span.lasted, goes_on: false }
+}
+
+/// Opens a URL in the browser, or says it.
+fn open(url: Option<&str>) -> Result<(), Failure> {
+    let Some(url) = url else {
+        let text = "there is no URL to open: the scheduler's setting jaeger_url names no Jaeger";
+        return Err(Failure::new(exits::FAILED, text));
+    };
+    // Nothing but an address may reach the opener: what it does with a path or a flag is not ours to allow.
+    let is_web = reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = is_web
+        && Program::new(opener)
+            .arg(url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+    if opened {
+        return Ok(());
+    }
+    Err(Failure::new(exits::FAILED, format!("no browser can be opened here; the trace is at {}", plain(url))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const PLAIN: Terminal = Terminal { width: 80, colours: false, unicode: false };
+
+    fn told() -> Told {
+        let step = |phase: &str, attempt: Option<u32>, from: &str, to: Option<&str>, lasted: f64| {
+            json!({"phase": phase, "attempt": attempt, "started_at": format!("2030-01-31T12:00:{from}Z"),
+                "ended_at": to, "duration_seconds": lasted})
+        };
+        let told = json!({
+            "task_id": "T",
+            "submission": {"trace_id": "a".repeat(32), "span_id": "b", "sampled": true, "url": null},
+            "attempts": [
+                {"attempt": 1, "trace_id": "a".repeat(32), "mode": "child", "sampled": true, "url": null},
+                {"attempt": 2, "trace_id": "c".repeat(32), "mode": "link", "sampled": true, "url": "http://j/trace/c"},
+            ],
+            "timeline": [
+                step("submitted", None, "00.000", Some("x"), 0.0),
+                step("ready", Some(1), "00.000", Some("x"), 1.0),
+                step("running", Some(1), "01.000", None, 1.0),
+            ],
+        });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn each_trace_is_named_once_and_each_phase_has_its_bar() {
+        let drawn = told().drawn(&[], PLAIN);
+        let expected = [
+            "task T",
+            "submitted at 2030-01-31T12:00:00.000Z",
+            "submission: trace aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "attempt 1: in the submission's trace",
+            "attempt 2: trace cccccccccccccccccccccccccccccccc  http://j/trace/c",
+            "",
+            "submitted        +0          0  |",
+            "#1 ready         +0     1.00 s  ........................",
+            "#1 running  +1.00 s  1.00 s...                          =======================>",
+        ];
+        assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(told().best_url(), Some("http://j/trace/c"));
+    }
+
+    #[test]
+    fn spans_are_drawn_below_the_phases_on_the_same_axis() {
+        let at = DateTime::parse_from_rfc3339("2030-01-31T12:00:01Z").unwrap().timestamp_micros();
+        let span = Span {
+            depth: 1,
+            label: "execute q (worker)".to_owned(),
+            from: at,
+            lasted: 500_000,
+            failed: false,
+        };
+        let many = vec![span; spans::MOST + 3];
+        let drawn = told().drawn(&[("c".repeat(32), many)], PLAIN);
+        let lines: Vec<_> = drawn.lines().collect();
+        assert_eq!(lines[9], format!("spans of trace {}", "c".repeat(32)));
+        assert!(lines[10].starts_with("    execute q (worker)  +1.00 s  "), "{drawn}");
+        assert_eq!(lines[10].find('*'), lines[8].find('='), "{drawn}");
+        assert_eq!(lines.last(), Some(&"and 3 more"));
+    }
+}
