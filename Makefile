@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test measure fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test measure dashboards observability fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,12 @@ test: ## Run all tests, beside a throw-away PostgreSQL or $DISTRACK_TEST_POSTGRE
 measure: ## Print the figures of docs/performance.md, as this machine gives them
 	cargo build --workspace --release --locked --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/measure" "$${CARGO_TARGET_DIR:-target}/release/distrack"
+
+dashboards: ## Write the Grafana dashboards from their source
+	cargo run --release --locked --package distrack-dashboards
+
+observability: ## Check alerts, recording rules, their tests and runbooks
+	@scripts/observability.sh
 
 fmt: ## Format the code
 	cargo fmt --all

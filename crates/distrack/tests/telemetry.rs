@@ -32,7 +32,7 @@ fn documented() -> BTreeMap<&'static str, BTreeMap<String, Shape>> {
         } else if line.starts_with("## ") {
             of = &[];
         }
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let cells: Vec<&str> = line.split('|').skip(1).map(str::trim).collect();
         if of.is_empty() || cells.len() < 4 || !cells[0].starts_with('`') {
             continue;
         }

@@ -19,7 +19,8 @@ fn line_of(answer: &Answer) -> serde_json::Value {
 async fn each_failure_has_one_line_with_its_trace_id_and_its_cause() {
     log::keep();
     let scheduler = Scheduler::start().await;
-    let path = format!("/v1/tasks/{}", scheduler.submit(&json!({"command": "x"})).await);
+    let id = scheduler.submit(&json!({"command": "x"})).await;
+    let path = format!("/v1/tasks/{id}");
     let refused = scheduler.post("/v1/tasks", &json!({"command": "cannot be stored"})).await;
     let broken = scheduler.post("/v1/tasks", &json!({"command": "panic"})).await;
     scheduler.store.panics.store(true, Ordering::SeqCst);
@@ -40,6 +41,8 @@ async fn each_failure_has_one_line_with_its_trace_id_and_its_cause() {
             assert_eq!(line[key], value, "{line}");
         }
         assert!(line["cause"].as_str().unwrap().contains(cause), "{line}");
+        let about = path.ends_with(&id.to_string()).then(|| id.to_string());
+        assert_eq!(line.get("task_id").and_then(|id| id.as_str()), about.as_deref(), "{line}");
     }
 }
 
