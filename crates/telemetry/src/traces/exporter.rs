@@ -20,7 +20,9 @@ use crate::Metrics;
 const QUEUE: usize = 32_768;
 /// Spans of one call.
 const BATCH: usize = 2048;
-const EVERY: Duration = Duration::from_secs(1);
+/// How long a span waits for others, unless `OTEL_BSP_SCHEDULE_DELAY` says so: what waits is lost with a process that is
+/// killed.
+const EVERY: Duration = Duration::from_millis(250);
 
 /// Where the standard variables send traces; `None` if they ask for none.
 pub(super) fn endpoint() -> Option<String> {
@@ -43,9 +45,12 @@ pub(super) fn processor(endpoint: &str, counted: Counted) -> Result<Bounded, Exp
     // Room for what the bound below lets through, so that nothing is dropped unseen.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE + BATCH)
-        .with_max_export_batch_size(BATCH)
-        .with_scheduled_delay(EVERY)
-        .build();
+        .with_max_export_batch_size(BATCH);
+    let config = match set("OTEL_BSP_SCHEDULE_DELAY") {
+        Some(_) => config,
+        None => config.with_scheduled_delay(EVERY),
+    };
+    let config = config.build();
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
     Ok(Bounded { batches, counted })
 }

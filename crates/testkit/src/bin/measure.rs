@@ -1,4 +1,5 @@
-//! `measure PROGRAM`: the figures of `docs/performance.md`, as a Markdown table on standard output.
+//! `measure PROGRAM [telemetry]`: the figures of `docs/performance.md`, or what telemetry costs alone, as a Markdown
+//! table on standard output.
 //!
 //! Machines differ by a factor of two from one minute to the next. So every figure stands beside a loop that only
 //! spawns `sh -c 'echo hello'`, run right before and right after it: the ratio is what can be compared.
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, FixedOffset};
-use distrack_testkit::{Api, Fleet, Postgres, TestDatabase, Up};
+use distrack_testkit::{Api, Collector, Fleet, Postgres, TestDatabase, Up};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
@@ -25,39 +26,97 @@ const PACE: Duration = Duration::from_millis(10);
 /// What the spawn loop runs, and how many at a time.
 const SPAWNS: usize = 2_000;
 const AT_ONCE: usize = 4;
+/// Drains with and without telemetry.
+const ROUNDS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let program: PathBuf = std::env::args_os().nth(1).context("usage: measure PATH_OF_DISTRACK")?.into();
+    let mut arguments = std::env::args_os().skip(1);
+    let program = arguments.next().context("usage: measure PATH_OF_DISTRACK [telemetry]")?;
+    // The processes run in folders of their own.
+    let program = std::path::absolute(program)?;
     let server = Postgres::start()?;
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
+    if arguments.next().is_some_and(|only| only == "telemetry") {
+        return telemetry(&program, &server).await;
+    }
     for (name, task) in [
         ("`sh -c 'echo hello'` drained", json!({"command": "echo hello"})),
         ("`noop` drained", json!({"command": "echo hello", "executor": "noop"})),
     ] {
-        let fleet = fleet(&program, &server).await?;
-        drained(name, "PostgreSQL, 3 processes", &fleet.0.api(), task.clone()).await?;
-        drop(fleet);
+        let one = fleet(&program, &server, None).await?;
+        drained(name, "PostgreSQL, 3 processes", &one.0.api(), task.clone()).await?;
+        drop(one);
         let up = Up::start(&program, &[]).await?;
         drained(name, "SQLite, `up`", &up.api(), task).await?;
     }
-    let fleet = fleet(&program, &server).await?;
-    start_delay("PostgreSQL, 3 processes", &fleet.0.api()).await?;
-    drop(fleet);
+    let one = fleet(&program, &server, None).await?;
+    start_delay("PostgreSQL, 3 processes", &one.0.api()).await?;
+    drop(one);
+    telemetry(&program, &server).await?;
     let up = Up::start(&program, &[]).await?;
     start_delay("SQLite, `up`", &up.api()).await
 }
 
 /// One of each service over a fresh database.
-async fn fleet(program: &PathBuf, server: &Postgres) -> Result<(Fleet, TestDatabase)> {
+async fn fleet(
+    program: &PathBuf,
+    server: &Postgres,
+    collector: Option<&Collector>,
+) -> Result<(Fleet, TestDatabase)> {
     let database = TestDatabase::on(server.admin_url()).await?;
-    Ok((Fleet::builder(program, database.url()).start().await?, database))
+    let mut fleet = Fleet::builder(program, database.url());
+    if let Some(collector) = collector {
+        fleet = fleet.variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    }
+    Ok((fleet.start().await?, database))
+}
+
+/// What it costs to trace everything: drains with a collector on the same machine, and without, in turn.
+async fn telemetry(program: &PathBuf, server: &Postgres) -> Result<()> {
+    let collector = Collector::start().await?;
+    collector.discard();
+    for (name, task) in [
+        ("`sh -c 'echo hello'`", json!({"command": "echo hello"})),
+        ("`noop`", json!({"command": "echo hello", "executor": "noop"})),
+    ] {
+        let (mut on, mut off) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            // Whoever goes first finds another machine than who goes second: they take turns.
+            for traced in if round % 2 == 0 { [true, false] } else { [false, true] } {
+                let (fleet, database) = fleet(program, server, traced.then_some(&collector)).await?;
+                let rate = drain(&fleet.api(), task.clone()).await?;
+                if traced { &mut on } else { &mut off }.push(rate);
+                drop((fleet, database));
+            }
+        }
+        let (on, off) = (median(on), median(off));
+        println!(
+            "| {name} drained with every span exported, and with telemetry off, median of {ROUNDS} | PostgreSQL, \
+             3 processes | {on:.0}/s, {off:.0}/s | | {:.3} |",
+            on / off
+        );
+    }
+    Ok(())
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
 }
 
 /// Tasks that all fall due at one instant: how many end a second, from that instant to the last end.
-async fn drained(name: &str, store: &str, api: &Api, mut task: Value) -> Result<()> {
+async fn drained(name: &str, store: &str, api: &Api, task: Value) -> Result<()> {
     let before = spawn_loop().await?;
+    let rate = drain(api, task).await?;
+    let spawned = (before + spawn_loop().await?) / 2.0;
+    println!("| {name} | {store} | {rate:.0}/s | {spawned:.0}/s | {:.2} |", rate / spawned);
+    Ok(())
+}
+
+/// How many tasks that all fall due at one instant end a second.
+async fn drain(api: &Api, mut task: Value) -> Result<f64> {
     task["delay_seconds"] = json!(DUE_IN.as_secs_f64());
     // The first one names the instant, by the database's clock, for all others.
     let first = api.submit(&task).await?;
@@ -69,10 +128,7 @@ async fn drained(name: &str, store: &str, api: &Api, mut task: Value) -> Result<
     let due = instant(&first, "scheduled_at")?;
     let last = tasks.iter().map(|task| instant(task, "completed_at")).collect::<Result<Vec<_>>>()?;
     let last = last.into_iter().max().context("there are no tasks")?;
-    let rate = tasks.len() as f64 / (last - due).to_std()?.as_secs_f64();
-    let spawned = (before + spawn_loop().await?) / 2.0;
-    println!("| {name} | {store} | {rate:.0}/s | {spawned:.0}/s | {:.2} |", rate / spawned);
-    Ok(())
+    Ok(tasks.len() as f64 / (last - due).to_std()?.as_secs_f64())
 }
 
 /// An idle system: how long after `scheduled_at` commands start, by the database's clock.
