@@ -6,7 +6,7 @@
 //! worker, if it lives, registers anew and says what it holds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
@@ -205,21 +205,24 @@ impl Delivery {
     }
 
     /// Counts what became of an attempt, and records its span.
-    fn came_to(&self, coordinator: &Coordinator, traced: &Traced, result: &'static str) {
+    fn came_to(&self, coordinator: &Coordinator, traced: &Traced, result: &'static str, took: Duration) {
         coordinator.metrics.dispatched(result, 1);
+        let above = traced.waited(&coordinator.traces);
         let dispatch = spans::Dispatch {
             about: traced.about(),
-            above: &traced.above,
+            above: &above,
             worker: &self.worker,
             address: &self.address,
             result,
         };
-        let between = (traced.picked_at, traced.picked_at + self.claimed.elapsed());
+        let picked_at = SystemTime::from(traced.picked_at);
+        let between = (picked_at, picked_at + took);
         spans::dispatch(&coordinator.traces, &traced.trace, &dispatch, between);
     }
 
     fn all_came_to(&self, coordinator: &Coordinator, result: &'static str) {
-        self.attempts.iter().for_each(|traced| self.came_to(coordinator, traced, result));
+        let took = self.claimed.elapsed();
+        self.attempts.iter().for_each(|traced| self.came_to(coordinator, traced, result, took));
     }
 
     async fn attempt(&mut self, coordinator: &Coordinator) -> Answer {
@@ -270,6 +273,7 @@ fn never_connected(status: &Status) -> bool {
 }
 
 async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Vec<Acceptance>) {
+    let took = delivery.claimed.elapsed();
     let mut refused: Vec<AttemptRef> = Vec::new();
     for (traced, acceptance) in delivery.attempts.iter().zip(&acceptances) {
         let result = match acceptance {
@@ -281,7 +285,7 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
                 "refused"
             }
         };
-        delivery.came_to(coordinator, traced, result);
+        delivery.came_to(coordinator, traced, result, took);
     }
     let draining = acceptances.contains(&Acceptance::Draining);
     coordinator.fleet.with(delivery.session, delivery.attach, |attached| {

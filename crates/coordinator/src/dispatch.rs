@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use distrack_core::SessionId;
 use distrack_store::{ClaimRequest, Claimed, Hint, Slot, StoreError};
 use distrack_telemetry::spans;
+use distrack_telemetry::traces::now;
 use tracing::{info, warn};
 
 use crate::Coordinator;
@@ -119,7 +120,7 @@ impl Dispatch {
 
     async fn claim(&mut self, coordinator: &Arc<Coordinator>, vacancy: Vacancy) -> Result<usize, StoreError> {
         let slots = vacancy.slots;
-        let (asked, asked_at) = (Instant::now(), SystemTime::now());
+        let (asked, asked_at) = (Instant::now(), now());
         let request = ClaimRequest {
             coordinator: coordinator.id,
             queues: vacancy.queues,
@@ -146,12 +147,16 @@ impl Dispatch {
         }
         unreadable::fail(coordinator, claims.unreadable);
         let attached: HashMap<_, _> = slots.into_iter().map(|slot| (slot.session, slot)).collect();
-        let attempts: Vec<_> = claims.claimed.iter().map(|claimed| &claimed.trace).collect();
-        let database = coordinator.settings.database;
-        spans::claim(&coordinator.traces, database, &attempts, (asked_at, SystemTime::now()));
+        let contexts: Vec<_> = if coordinator.traces.is_on() {
+            claims.claimed.iter().map(|claimed| claimed.trace.clone()).collect()
+        } else {
+            Vec::new()
+        };
+        let between = (asked_at, now());
         for (session, batch) in by_session(claims.claimed) {
             deliver::start(coordinator, attached[&session], batch, asked);
         }
+        spans::claim(&coordinator.traces, coordinator.settings.database, &contexts, between);
         Ok(count)
     }
 }

@@ -61,7 +61,7 @@ impl Gauges {
             queue,
             taken_at: metrics.gauge(
                 "distrack_snapshot_timestamp_seconds",
-                "When this coordinator last read the fleet-wide gauges from the database.",
+                "When this coordinator last read the fleet-wide gauges from the database, by the database's clock.",
             ),
             queue_lag: metrics.gauge_vec(
                 "distrack_queue_lag_seconds",
@@ -148,8 +148,7 @@ impl Gauges {
         }
         for (queue, shown) in shown {
             self.queue_lag.with_label_values(&[queue]).set(shown.lag);
-            for (state, tasks) in STATES.into_iter().zip(shown.tasks)
-            {
+            for (state, tasks) in STATES.into_iter().zip(shown.tasks) {
                 let tasks = i64::try_from(tasks).unwrap_or(i64::MAX);
                 self.queue_tasks.with_label_values(&[queue, state]).set(tasks);
             }

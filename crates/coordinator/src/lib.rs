@@ -5,6 +5,7 @@
 //! survive is in the store; what is in memory here ([`fleet`]) is rebuilt when workers register.
 //! Start reading at [`dispatch`].
 
+mod clock;
 mod deliver;
 mod dispatch;
 mod fleet;
@@ -42,6 +43,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
 
+use crate::clock::DatabaseClock;
 use crate::fleet::Fleet;
 use crate::gauges::Gauges;
 use crate::metrics::Instruments;
@@ -103,6 +105,7 @@ pub(crate) struct Coordinator {
     pub(crate) fleet: Fleet,
     pub(crate) metrics: Instruments,
     pub(crate) gauges: Gauges,
+    pub(crate) clock: DatabaseClock,
     pub(crate) calls: ClientCalls,
     pub(crate) traces: Traces,
     pub(crate) recorder: Recorder,
@@ -162,6 +165,7 @@ pub async fn serve(
         fleet: Fleet::default(),
         metrics,
         gauges,
+        clock: DatabaseClock::default(),
         calls,
         traces,
         recorder,

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use distrack_core::{AttemptRef, TraceContext};
 use distrack_store::{AttemptEvent, AttemptReport, Progress, Receipt, Reported, Store, StoreError};
 use distrack_telemetry::Traces;
+use distrack_telemetry::traces::now;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Instruments;
@@ -57,7 +58,7 @@ impl Recorder {
         reports: Vec<AttemptReport>,
         executed: HashMap<AttemptRef, TraceContext>,
     ) -> Answer {
-        let arrived = SystemTime::now();
+        let arrived = now();
         let (answer, receipts) = oneshot::channel();
         let stopped = || Arc::new(StoreError::unavailable("the coordinator is stopping"));
         self.calls.send(Call { reports, executed, arrived, answer }).await.map_err(|_| stopped())?;
@@ -115,14 +116,19 @@ impl Recording {
         let alone = calls.len() == 1;
         match self.store.report(reports).await {
             Ok(Reported { receipts, progress }) => {
-                self.tell(&calls, &progress);
+                let recorded = now();
                 let mut receipts = receipts.into_iter();
+                let mut executed = HashMap::new();
                 for call in calls {
                     let own: Vec<Receipt> = receipts.by_ref().take(call.reports.len()).collect();
                     own.iter().for_each(|receipt| self.metrics.received(*receipt));
                     // A caller that went away sends its reports again and gets duplicates.
                     let _ = call.answer.send(Ok(own));
+                    let arrived = call.arrived;
+                    executed.extend(call.executed.into_iter().map(|(attempt, at)| (attempt, (at, arrived))));
                 }
+                // Last, since nobody waits for it.
+                self.tell(&executed, &progress, recorded);
             }
             // One call that the database cannot take must not hold up the others.
             Err(error) if !error.is_retryable() && !alone => {
@@ -139,13 +145,17 @@ impl Recording {
         }
     }
 
-    fn tell(&self, calls: &[Call], progress: &[Progress]) {
+    fn tell(
+        &self,
+        executed: &HashMap<AttemptRef, (TraceContext, SystemTime)>,
+        progress: &[Progress],
+        recorded: SystemTime,
+    ) {
         for progress in progress {
-            let told =
-                calls.iter().find_map(|call| Some((call.executed.get(&progress.attempt)?, call.arrived)));
-            let arrived = told.map_or_else(SystemTime::now, |(_, arrived)| arrived);
+            let told = executed.get(&progress.attempt);
+            let between = (told.map_or(recorded, |(_, arrived)| *arrived), recorded);
             let execute = told.map(|(execute, _)| execute);
-            told::recorded(&self.metrics, &self.traces, self.database, progress, execute, arrived);
+            told::recorded(&self.metrics, &self.traces, self.database, progress, execute, between);
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use distrack_store::{StoreError, WorkerSession, WorkerState};
 use tracing::{debug, warn};
 
@@ -32,7 +31,7 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>) {
 async fn take(coordinator: &Coordinator) -> Result<Vec<WorkerSession>, StoreError> {
     let queues = coordinator.store.queue_snapshot().await?;
     let workers = coordinator.store.workers().await?;
-    coordinator.gauges.show(Utc::now(), &queues, &workers);
+    coordinator.gauges.show(coordinator.clock.now(), &queues, &workers);
     Ok(workers)
 }
 

@@ -37,6 +37,7 @@ pub(crate) async fn sweep(coordinator: Arc<Coordinator>) {
         full = match coordinator.store.sweep(SWEEP_LIMIT, last).await {
             Ok(swept) => {
                 watch.swept(swept.at);
+                coordinator.clock.reads(swept.at);
                 tell(&coordinator, &swept)
             }
             Err(error) => {

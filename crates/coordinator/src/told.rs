@@ -1,8 +1,7 @@
 //! Tells metrics and traces what the store made of attempts: each is told once, by whoever made the step.
 
-use std::time::SystemTime;
-
-use distrack_core::{AttemptRef, Cause, TraceContext, TraceId};
+use chrono::{DateTime, Utc};
+use distrack_core::{AttemptRef, Cause, QueueName, SpanId, TraceContext, TraceId, TraceMode};
 use distrack_store::{Claimed, Progress};
 use distrack_telemetry::Traces;
 use distrack_telemetry::spans::{self, About};
@@ -11,47 +10,57 @@ use tracing::warn;
 use crate::Coordinator;
 use crate::metrics::Instruments;
 
-/// Where an attempt's own span is, once it was claimed.
+/// A claimed attempt, as its spans tell it.
 #[derive(Clone, Debug)]
 pub(crate) struct Traced {
     pub(crate) attempt: AttemptRef,
     pub(crate) number: u32,
-    pub(crate) queue: String,
+    pub(crate) queue: QueueName,
     /// The attempt's own span, which is its dispatch.
     pub(crate) trace: TraceContext,
-    /// What that is below.
-    pub(crate) above: TraceContext,
     /// When it was claimed, by the database's clock.
-    pub(crate) picked_at: SystemTime,
+    pub(crate) picked_at: DateTime<Utc>,
+    mode: TraceMode,
+    submission: TraceContext,
+    previous: Option<(TraceId, SpanId)>,
+    since: DateTime<Utc>,
+    due_at: DateTime<Utc>,
 }
 
 impl Traced {
     pub(crate) fn about(&self) -> About<'_> {
-        About { attempt: self.attempt, number: self.number, queue: &self.queue }
+        About { attempt: self.attempt, number: self.number, queue: self.queue.as_str() }
+    }
+
+    /// Records the spans of its wait; returns what its dispatch is below.
+    pub(crate) fn waited(&self, traces: &Traces) -> TraceContext {
+        let queued = spans::Queued {
+            about: self.about(),
+            mode: self.mode,
+            submission: &self.submission,
+            previous: self.previous,
+            since: self.since,
+            due_at: self.due_at,
+            picked_at: self.picked_at,
+        };
+        spans::queued(traces, &self.trace, &queued)
     }
 }
 
-/// Measures a wait that is over, and records its spans.
+/// Measures a wait that is over. Its spans are recorded when the attempt is on its way: nobody waits for them then.
 pub(crate) fn claimed(coordinator: &Coordinator, claimed: &Claimed) -> Traced {
-    let traces = &coordinator.traces;
-    coordinator.metrics.claimed(claimed, exemplar(traces, Some(&claimed.trace)));
-    let about = About { attempt: claimed.attempt, number: claimed.number, queue: claimed.queue.as_str() };
-    let queued = spans::Queued {
-        about,
-        mode: claimed.mode,
-        submission: &claimed.submission,
-        previous: claimed.previous,
-        since: claimed.waiting_since,
-        due_at: claimed.due_at,
-        picked_at: claimed.picked_at,
-    };
+    coordinator.metrics.claimed(claimed, exemplar(&coordinator.traces, Some(&claimed.trace)));
     Traced {
         attempt: claimed.attempt,
         number: claimed.number,
-        queue: claimed.queue.to_string(),
+        queue: claimed.queue.clone(),
         trace: claimed.trace.clone(),
-        above: spans::queued(traces, &claimed.trace, &queued),
-        picked_at: claimed.picked_at.into(),
+        picked_at: claimed.picked_at,
+        mode: claimed.mode,
+        submission: claimed.submission.clone(),
+        previous: claimed.previous,
+        since: claimed.waiting_since,
+        due_at: claimed.due_at,
     }
 }
 
@@ -68,11 +77,11 @@ pub(crate) fn recorded(
     database: &'static str,
     progress: &Progress,
     execute: Option<&TraceContext>,
-    arrived: SystemTime,
+    between: spans::Between,
 ) {
     metrics.progressed(progress, exemplar(traces, progress.trace.as_ref()));
     if let Some(parent) = execute.or(progress.trace.as_ref()) {
-        finish(traces, database, progress, parent, (arrived, SystemTime::now()));
+        finish(traces, database, progress, parent, between);
     }
 }
 

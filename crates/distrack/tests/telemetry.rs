@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use distrack_testkit::reqwest::Method;
 use distrack_testkit::{Collector, Fleet, TestDatabase, eventually};
 use serde_json::json;
 
@@ -17,7 +18,8 @@ type Shape = (String, BTreeSet<String>);
 
 /// The metrics that the page gives each service.
 fn documented() -> BTreeMap<&'static str, BTreeMap<String, Shape>> {
-    let mut all: BTreeMap<_, BTreeMap<String, Shape>> = SERVICES.map(|service| (service, BTreeMap::new())).into();
+    let mut all: BTreeMap<_, BTreeMap<String, Shape>> =
+        SERVICES.map(|service| (service, BTreeMap::new())).into();
     let mut of: &[&str] = &[];
     for line in PAGE.lines() {
         if let Some(title) = line.strip_prefix("### ") {
@@ -44,7 +46,10 @@ fn documented() -> BTreeMap<&'static str, BTreeMap<String, Shape>> {
         for name in cells[0].split('`').skip(1).step_by(2) {
             for service in of {
                 let metrics = all.get_mut(service).unwrap();
-                assert!(metrics.insert(name.to_owned(), (kind.clone(), labels.clone())).is_none(), "{name} twice");
+                assert!(
+                    metrics.insert(name.to_owned(), (kind.clone(), labels.clone())).is_none(),
+                    "{name} twice"
+                );
             }
         }
     }
@@ -78,9 +83,12 @@ fn scraped(text: &str) -> BTreeMap<String, Shape> {
                 let family = name.strip_suffix(end)?;
                 all.contains_key(family).then_some(family)
             });
-            let (_, known) = all.get_mut(plain.unwrap_or(name)).unwrap_or_else(|| panic!("{line} has no type"));
+            let (_, known) =
+                all.get_mut(plain.unwrap_or(name)).unwrap_or_else(|| panic!("{line} has no type"));
             let pairs = labels.trim_end_matches('}').split("\",").filter(|pair| !pair.is_empty());
-            known.extend(pairs.map(|pair| pair.split_once('=').unwrap().0.to_owned()).filter(|name| name != "le"));
+            known.extend(
+                pairs.map(|pair| pair.split_once('=').unwrap().0.to_owned()).filter(|name| name != "le"),
+            );
         }
     }
     all
@@ -121,7 +129,8 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
     for (service, member) in SERVICES.into_iter().zip(members) {
         eventually(LIMIT, format_args!("the {service} and the page to agree"), || async {
             let found = scraped(&member.admin().get("/metrics").await.unwrap().text());
-            let (found, said) = (differing(&found, &documented[service]), differing(&documented[service], &found));
+            let (found, said) =
+                (differing(&found, &documented[service]), differing(&documented[service], &found));
             if found.is_empty() && said.is_empty() {
                 return Ok(());
             }
@@ -134,7 +143,8 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
     let spans = eventually(LIMIT, "a span of each kind", || async {
         let spans = collector.spans();
         let names: BTreeSet<_> = spans.iter().map(|span| first_word(&span.name).to_owned()).collect();
-        let wanted = ["schedule", "queued", "dispatch", "execute", "finish", "claim", "report", "sh", "false"];
+        let wanted =
+            ["schedule", "queued", "dispatch", "execute", "finish", "claim", "report", "sh", "false"];
         if wanted.iter().all(|name| names.contains(*name)) { Ok(spans) } else { Err(format!("{names:?}")) }
     })
     .await;
@@ -165,4 +175,21 @@ fn differing(one: &BTreeMap<String, Shape>, other: &BTreeMap<String, Shape>) -> 
         found => found != Some(*shape),
     };
     one.iter().filter(differs).map(|(name, shape)| format!("{name} {shape:?}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_filter_of_each_service_can_be_changed_while_it_runs() {
+    let database = TestDatabase::create().await;
+    let fleet = Fleet::builder(env!("CARGO_BIN_EXE_distrack"), database.url()).start().await.unwrap();
+    for member in fleet.members() {
+        let admin = member.admin();
+        let put = |filter: &'static str| {
+            let request = admin.request(Method::PUT, "/admin/log").header("content-type", "text/plain");
+            admin.send(request.body(filter))
+        };
+        assert_eq!(put("warn,distrack_worker=debug").await.unwrap().status, 200);
+        let shown = admin.get("/admin/log").await.unwrap();
+        assert_eq!((shown.status, shown.text().trim()), (200, "warn,distrack_worker=debug"));
+        assert_eq!(put("loud").await.unwrap().status, 400);
+    }
 }

@@ -33,6 +33,7 @@ pub(crate) fn router(app: App, metrics: Metrics, readiness: Readiness) -> Router
         .route("/docs", get(move |headers: HeaderMap| async move { page.answer(&headers) }))
         .with_state(app.clone())
         .merge(admin::routes(metrics, readiness))
+        .merge(admin::log_routes())
         .layer(CatchPanicLayer::custom(edge::panicked))
         .layer(from_fn_with_state(app, edge::surround))
 }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::settings::Settings;
 
@@ -34,9 +38,9 @@ pub(crate) async fn serve(
             place = Arc::clone(&places).acquire_owned() => place,
             () = shutdown.cancelled() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     survive(&error).await;
                     continue;
@@ -44,7 +48,12 @@ pub(crate) async fn serve(
             },
             () = shutdown.cancelled() => break,
         };
-        let connection = http.serve_connection(prepare(stream), TowerToHyperService::new(router.clone()));
+        // Some routes are for this machine alone.
+        let routes = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let connection = http.serve_connection(prepare(stream), TowerToHyperService::new(routes));
         let connection = cut.clone().run_until_cancelled_owned(connections.watch(connection));
         tokio::spawn(async move {
             if let Some(Err(error)) = connection.await {

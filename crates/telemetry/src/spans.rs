@@ -288,8 +288,8 @@ pub fn finish(traces: &Traces, execute: &TraceContext, finish: &Finish<'_>, betw
 }
 
 /// `claim`: one claim that brought something, in a trace of its own.
-pub fn claim(traces: &Traces, database: &'static str, attempts: &[&TraceContext], between: Between) {
-    let span = batch(traces, "claim", attempts, between);
+pub fn claim(traces: &Traces, database: &'static str, attempts: &[TraceContext], between: Between) {
+    let span = batch(traces, "claim", attempts.iter(), between);
     let Some(span) = span else { return };
     traces.record(
         span.messaging("claim", "receive", None)
@@ -306,7 +306,7 @@ pub fn report(
     status: &'static str,
     between: Between,
 ) {
-    let span = batch(traces, "report", executes, between);
+    let span = batch(traces, "report", executes.iter().copied(), between);
     let Some(span) = span else { return };
     let span = called(span, "distrack.v1.CoordinatorService/ReportAttempts", address);
     traces.record(
@@ -316,12 +316,17 @@ pub fn report(
     );
 }
 
-fn batch(traces: &Traces, name: &'static str, members: &[&TraceContext], between: Between) -> Option<Span> {
-    if !traces.is_on() || !members.iter().any(|member| member.is_sampled()) {
+fn batch<'a>(
+    traces: &Traces,
+    name: &'static str,
+    members: impl ExactSizeIterator<Item = &'a TraceContext> + Clone,
+    between: Between,
+) -> Option<Span> {
+    if !traces.is_on() || !members.clone().any(TraceContext::is_sampled) {
         return None;
     }
     let count = i64::try_from(members.len()).unwrap_or(i64::MAX);
-    let links = members.iter().filter(|member| member.is_sampled());
+    let links = members.filter(|member| member.is_sampled());
     let links = links.map(|member| LinkTo::context(member, names::LINK_ATTEMPT));
     let span = Span::new(SpanKind::Client, name, &TraceContext::root(), between);
     Some(span.linked(links).with(names::MESSAGING_BATCH_MESSAGE_COUNT, count))

@@ -13,7 +13,7 @@ mod variables;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use distrack_core::{SpanId, TraceContext, TraceId};
 use opentelemetry::trace::{
@@ -92,8 +92,9 @@ impl Traces {
             .with_id_generator(ids::Given)
             .with_resource(process.resource(service))
             .build();
-        let scope =
-            InstrumentationScope::builder("distrack").with_version(env!("CARGO_PKG_VERSION")).with_schema_url(SCHEMA);
+        let scope = InstrumentationScope::builder("distrack")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(SCHEMA);
         let tracer = provider.tracer_with_scope(scope.build());
         Ok(Self(Some(Arc::new(On { service, tracer, provider }))))
     }
@@ -121,7 +122,8 @@ impl Traces {
             return;
         }
         let parent = span.parent.as_ref().map(span_context);
-        let above = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
+        let above =
+            parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
         let links = span.links.iter().map(|link| {
             let role = vec![KeyValue::new(names::LINK, link.role)];
             Link::new(link_context(link), role, 0)
@@ -155,7 +157,8 @@ impl Traces {
         let on = self.0.as_ref()?;
         let target = format!("distrack_{}", on.service);
         let own = Targets::new().with_target(target, tracing::Level::INFO);
-        let named = filter_fn(|metadata| metadata.is_event() || metadata.fields().field("otel.kind").is_some());
+        let named =
+            filter_fn(|metadata| metadata.is_event() || metadata.fields().field("otel.kind").is_some());
         let layer = tracing_opentelemetry::layer()
             .with_tracer(on.tracer.clone())
             .with_threads(false)
@@ -175,6 +178,12 @@ impl Traces {
             warn!("some spans were not taken by the collector before the end");
         }
     }
+}
+
+/// The wall clock, for spans. Nothing is ever decided by it.
+#[expect(clippy::disallowed_methods, reason = "shown, never compared")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A context as the SDK has it.

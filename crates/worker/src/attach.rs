@@ -153,7 +153,7 @@ pub(crate) fn presentation(settings: &Settings, identity: &Identity) -> Register
 impl Attach {
     /// Stays registered until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let () = stop.run_until_cancelled(self.forever()).await.unwrap_or_default();
+        let () = stop.run_until_cancelled(Box::pin(self.forever())).await.unwrap_or_default();
     }
 
     async fn forever(&self) {

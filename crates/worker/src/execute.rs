@@ -64,9 +64,7 @@ impl Execute {
     fn end(&self, assignment: &Assignment, traced: Option<&Traced>, ending: Ending) {
         let ran = ending.ran();
         self.instruments.ended(&ending.outcome);
-        if let Some(traced) = traced {
-            self.teller.end(traced, assignment, &ending);
-        }
+        let told = traced.filter(|_| self.teller.traces.is_on()).map(|traced| (traced, ending.told()));
         let finished = convert::finished(ending.outcome, ending.output, ran, Duration::ZERO);
         self.reporter.finished(Spooled {
             attempt: assignment.attempt,
@@ -75,6 +73,10 @@ impl Execute {
             trace: traced.map(|traced| traced.execute.clone()),
         });
         self.held.ended(assignment.attempt);
+        // Last, since nobody waits for it.
+        if let Some((traced, ending)) = told {
+            self.teller.end(traced, assignment, &ending);
+        }
     }
 
     /// Nobody wants the result: the fleet counts the attempt as lost.

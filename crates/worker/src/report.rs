@@ -6,13 +6,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use distrack_core::AttemptRef;
 use distrack_proto::v1::{Receipt, ReportAttemptsResponse};
-use distrack_telemetry::Traces;
 use distrack_telemetry::rpc::{self, ClientCalls};
-use distrack_telemetry::spans;
+use distrack_telemetry::traces::now;
+use distrack_telemetry::{Traces, spans};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -209,7 +209,7 @@ async fn send(
     traces: Traces,
 ) -> (Batch, Result<Vec<Receipt>, Failure>) {
     let mut attached = attachment.wait().await;
-    let began = SystemTime::now();
+    let began = now();
     let request = batch.request(attached.registration.session);
     let executed: Vec<_> = batch.finished.iter().filter_map(|spooled| spooled.trace.as_ref()).collect();
     let exemplar = executed.iter().find(|context| traces.records(context)).map(|context| context.trace_id);
@@ -227,7 +227,7 @@ async fn send(
         Err(Failure::Moved) => Code::Cancelled,
         Err(Failure::Refused(status)) => status.code(),
     };
-    let between = (began, SystemTime::now());
+    let between = (began, now());
     spans::report(&traces, &attached.coordinator, &executed, rpc::status_name(status), between);
     (batch, result)
 }

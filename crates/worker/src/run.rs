@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distrack_core::{Cause, Executor, OnOutputLimit, Outcome, Output};
+use distrack_core::{Cause, Executor, OnOutputLimit, Outcome, Output, StreamOutput};
 use rustix::process::Signal;
 use tokio::sync::Notify;
 use tracing::debug;
@@ -77,6 +77,13 @@ impl Ending {
             ended: now,
             pid: None,
         }
+    }
+
+    /// All but what it printed.
+    pub(crate) fn told(&self) -> Self {
+        let bytes = |stream: &StreamOutput| StreamOutput { bytes: stream.bytes, ..StreamOutput::default() };
+        let output = Output { stdout: bytes(&self.output.stdout), stderr: bytes(&self.output.stderr) };
+        Self { outcome: self.outcome.clone(), output, ..*self }
     }
 
     /// How long its command ran.

@@ -71,17 +71,17 @@ pub(crate) fn commands() -> Vec<Command> {
         workers,
         queues,
     ]
-        .map(|command| {
-            command.arg(
-                Arg::new("output")
-                    .long("output")
-                    .short('o')
-                    .value_name("FORMAT")
-                    .default_value("table")
-                    .help("table, or json for the API's answer unchanged"),
-            )
-        })
-        .into()
+    .map(|command| {
+        command.arg(
+            Arg::new("output")
+                .long("output")
+                .short('o')
+                .value_name("FORMAT")
+                .default_value("table")
+                .help("table, or json for the API's answer unchanged"),
+        )
+    })
+    .into()
 }
 
 /// Reads the flags of the command `name`.

@@ -1,7 +1,5 @@
 //! The tree of spans of docs/telemetry.md, as three processes export it to a collector.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 mod tree;
 
 use std::time::{Duration, Instant};
@@ -15,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// The keys of one span: those of its kind alone, and those that it shares.
 fn expected<'a>(own: &[&'a str], shared: &[&[&'a str]]) -> Vec<&'a str> {
-    let mut all: Vec<&str> = shared.iter().flat_map(|part| part.iter().copied()).chain(own.iter().copied()).collect();
+    let mut all: Vec<&str> =
+        shared.iter().flat_map(|part| part.iter().copied()).chain(own.iter().copied()).collect();
     all.sort_unstable();
     all
 }
@@ -78,7 +77,8 @@ async fn each_kind_of_task_has_the_tree_of_the_catalogue() {
     let dispatch = ["distrack.dispatch.result", "distrack.worker"];
     assert_eq!(found("dispatch"), expected(&dispatch, &[&about, &message, &call]));
     assert_eq!(found("execute"), expected(&["distrack.outcome", "distrack.worker"], &[&about, &message]));
-    let finish = ["db.operation.name", "db.system.name", "distrack.outcome", "distrack.task.state", "distrack.worker"];
+    let finish =
+        ["db.operation.name", "db.system.name", "distrack.outcome", "distrack.task.state", "distrack.worker"];
     assert_eq!(found("finish"), expected(&finish, &[&about, &message]));
     let mut process = vec![
         "distrack.process.cpu_system_seconds",
@@ -136,7 +136,9 @@ async fn each_kind_of_task_has_the_tree_of_the_catalogue() {
          \x20       finish etl CLIENT coordinator\n"
     );
     // How long the backoff lasts is drawn at random: it may have no length.
-    let drawn = draw(&second).replace(" scheduled ->", " ready ->").replace("  queued etl INTERNAL coordinator ready\n", "");
+    let drawn = draw(&second)
+        .replace(" scheduled ->", " ready ->")
+        .replace("  queued etl INTERNAL coordinator ready\n", "");
     assert_eq!(
         drawn,
         "queued etl INTERNAL coordinator ready ->submission ->previous_attempt\n\
@@ -238,11 +240,8 @@ async fn a_collector_that_hangs_costs_spans_and_nothing_else() {
     let database = TestDatabase::create().await;
     let collector = Collector::start().await.unwrap();
     collector.hang();
-    let fleet = fleet(&database, &collector)
-        .variable("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
-        .start()
-        .await
-        .unwrap();
+    let fleet =
+        fleet(&database, &collector).variable("OTEL_EXPORTER_OTLP_TIMEOUT", "300").start().await.unwrap();
     let api = fleet.api();
     for _ in 0..20 {
         run(&api, &json!({"command": "true"})).await;

@@ -21,7 +21,10 @@ async fn tasks_are_answered_in_the_order_in_which_they_were_sent() {
     assert_eq!(commands, expected);
     assert_eq!(*scheduler.store.submits.lock().unwrap(), [(300, SubmitMode::AllOrNone)]);
     assert_eq!(scheduler.store.count().await, 300);
-    assert_eq!(scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\",source=\"batch\"}").await, Some(300.0));
+    assert_eq!(
+        scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\",source=\"batch\"}").await,
+        Some(300.0)
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ async fn the_same_key_and_request_give_the_same_task() {
     }
     assert_eq!(scheduler.store.count().await, 1);
     assert_eq!(scheduler.metric("distrack_idempotent_replays_total").await, Some(3.0));
-    assert_eq!(scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\",source=\"api\"}").await, Some(1.0));
+    assert_eq!(
+        scheduler.metric("distrack_tasks_scheduled_total{queue=\"default\",source=\"api\"}").await,
+        Some(1.0)
+    );
 }
 
 #[tokio::test]

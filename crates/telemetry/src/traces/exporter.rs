@@ -8,9 +8,7 @@ use opentelemetry::Context;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanProcessor};
 use prometheus::IntCounter;
 
 use super::variables::set;
@@ -38,14 +36,12 @@ pub(super) fn endpoint() -> Option<String> {
 pub(super) fn processor(endpoint: &str, counted: Counted) -> Result<Bounded, ExporterBuildError> {
     let endpoint = endpoint.trim();
     // Without a scheme the exporter would take https for granted.
-    let endpoint =
-        if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
+    let endpoint = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
     let exporter = Counting { exporter, counted: counted.clone() };
     // Room for what the bound below lets through, so that nothing is dropped unseen.
-    let config = BatchConfigBuilder::default()
-        .with_max_queue_size(QUEUE + BATCH)
-        .with_max_export_batch_size(BATCH);
+    let config =
+        BatchConfigBuilder::default().with_max_queue_size(QUEUE + BATCH).with_max_export_batch_size(BATCH);
     let config = match set("OTEL_BSP_SCHEDULE_DELAY") {
         Some(_) => config,
         None => config.with_scheduled_delay(EVERY),

@@ -34,7 +34,10 @@ impl Process {
         Resource::builder_empty()
             .with_attributes(own)
             .with_detector(Box::new(EnvResourceDetector::new()))
-            .with_attribute(KeyValue::new("service.name", named.unwrap_or_else(|| format!("distrack-{service}"))))
+            .with_attribute(KeyValue::new(
+                "service.name",
+                named.unwrap_or_else(|| format!("distrack-{service}")),
+            ))
             .build()
     }
 }

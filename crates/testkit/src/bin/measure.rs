@@ -1,4 +1,4 @@
-//! `measure PROGRAM [telemetry]`: the figures of `docs/performance.md`, or what telemetry costs alone, as a Markdown
+//! `measure PROGRAM [telemetry [EXECUTOR]]`: the figures of `docs/performance.md`, or what telemetry costs alone, as a Markdown
 //! table on standard output.
 //!
 //! Machines differ by a factor of two from one minute to the next. So every figure stands beside a loop that only
@@ -26,6 +26,8 @@ const PACE: Duration = Duration::from_millis(10);
 /// What the spawn loop runs, and how many at a time.
 const SPAWNS: usize = 2_000;
 const AT_ONCE: usize = 4;
+/// What is drained with and without telemetry: its name, and what runs it.
+const KINDS: [(&str, &str); 2] = [("`sh -c 'echo hello'`", "process"), ("`noop`", "noop")];
 /// Drains with and without telemetry.
 const ROUNDS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(180);
@@ -33,13 +35,15 @@ const LIMIT: Duration = Duration::from_secs(180);
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
-    let program = arguments.next().context("usage: measure PATH_OF_DISTRACK [telemetry]")?;
+    let program = arguments.next().context("usage: measure PATH_OF_DISTRACK [telemetry [EXECUTOR]]")?;
     // The processes run in folders of their own.
     let program = std::path::absolute(program)?;
     let server = Postgres::start()?;
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
     if arguments.next().is_some_and(|only| only == "telemetry") {
-        return telemetry(&program, &server).await;
+        let executor = arguments.next();
+        let chosen = |(_, name): &&(&str, &str)| executor.as_ref().is_none_or(|executor| executor == name);
+        return telemetry(&program, &server, &KINDS.iter().filter(chosen).copied().collect::<Vec<_>>()).await;
     }
     for (name, task) in [
         ("`sh -c 'echo hello'` drained", json!({"command": "echo hello"})),
@@ -54,7 +58,7 @@ async fn main() -> Result<()> {
     let one = fleet(&program, &server, None).await?;
     start_delay("PostgreSQL, 3 processes", &one.0.api()).await?;
     drop(one);
-    telemetry(&program, &server).await?;
+    telemetry(&program, &server, &KINDS).await?;
     let up = Up::start(&program, &[]).await?;
     start_delay("SQLite, `up`", &up.api()).await
 }
@@ -74,13 +78,11 @@ async fn fleet(
 }
 
 /// What it costs to trace everything: drains with a collector on the same machine, and without, in turn.
-async fn telemetry(program: &PathBuf, server: &Postgres) -> Result<()> {
+async fn telemetry(program: &PathBuf, server: &Postgres, kinds: &[(&str, &str)]) -> Result<()> {
     let collector = Collector::start().await?;
     collector.discard();
-    for (name, task) in [
-        ("`sh -c 'echo hello'`", json!({"command": "echo hello"})),
-        ("`noop`", json!({"command": "echo hello", "executor": "noop"})),
-    ] {
+    for (name, executor) in kinds {
+        let task = json!({"command": "echo hello", "executor": executor});
         let (mut on, mut off) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             // Whoever goes first finds another machine than who goes second: they take turns.
