@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test measure dashboards observability fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ dashboards: ## Write the Grafana dashboards from their source
 
 observability: ## Check alerts, recording rules, their tests and runbooks
 	@scripts/observability.sh
+
+live-queries: ## Ask every query of the dashboards and rules of a live stack
+	cargo build --workspace --release --locked --bins
+	@scripts/live-queries.sh
 
 fmt: ## Format the code
 	cargo fmt --all

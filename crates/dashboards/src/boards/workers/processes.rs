@@ -90,7 +90,7 @@ pub(super) fn memory() -> Panel {
         "Memory of commands",
         Unit::Bytes,
         "Largest resident set of commands that ended, where it can be told.",
-        "No command ended",
+        "No command took more memory than its worker",
     )
     .query(Query::series(largest("0.5"), "p50"))
     .query(Query::series(largest("0.99"), "p99"))
