@@ -13,6 +13,7 @@ use crate::settings::{Environment, Flags, Layers, Problems, Reader, Role, roles,
 
 /// What to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub(crate) enum Plan {
     /// Run all services.
     Up(roles::Up, shared::Logs),
