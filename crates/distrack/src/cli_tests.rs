@@ -39,7 +39,7 @@ fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
 }
 
 /// A role, a variable, a value, and what the plan then holds.
-const VARIABLES: [(&str, &str, &str, &str); 35] = [
+const VARIABLES: [(&str, &str, &str, &str); 39] = [
     ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
     ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
@@ -72,6 +72,10 @@ const VARIABLES: [(&str, &str, &str, &str); 35] = [
     ("up", "XDG_DATA_HOME", "/x", "data_dir: \"/x/distrack\""),
     ("up", "DISTRACK_WORKERS", "8", "workers: 8"),
     ("up", "DISTRACK_METRICS_PORT", ":9", "metrics: Some(Listen { host: \"127.0.0.1\", port: 9 })"),
+    ("scheduler", "DISTRACK_CANARY_INTERVAL", "7s", "interval: 7s"),
+    ("scheduler", "DISTRACK_CANARY_QUEUE", "yellow", "yellow"),
+    ("coordinator", "DISTRACK_TRACE_MODE", "link", "trace_policy: Always(Link)"),
+    ("worker", "DISTRACK_TRACE_COMMAND", "true", "trace_command: true"),
     ("migrate", "DISTRACK_WAIT", "9s", "wait: 9s"),
     ("list", "DISTRACK_SERVER", "http://s:1", "\"s\""),
     ("health", "DISTRACK_SCHEDULER_PORT", "0.0.0.0:7", "port: Some(7)"),

@@ -67,7 +67,7 @@ async fn a_claim_and_a_look_at_what_is_due_read_the_due_index_alone() {
     connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
     connection.execute(FILL).await.unwrap();
     for round in ["without statistics", "with statistics"] {
-        let claim = format!("({s}, {s}, '{{t}}', '{{s}}', NULL, '{{}}', '{{1}}')", s = SLOT).replacen(
+        let claim = format!("({s}, {s}, '{{t}}', '{{s}}', NULL, '{{}}', '{{1}}', -1)", s = SLOT).replacen(
             SLOT,
             "'00000000-0000-0000-0000-000000000001'",
             1,

@@ -1,3 +1,5 @@
+//! What is committed is what the source gives.
+
 use std::collections::BTreeSet;
 
 use distrack_dashboards::{dashboards, folder};

@@ -1,3 +1,5 @@
+//! Where panels are: none over another, none of nothing.
+
 use std::collections::BTreeSet;
 
 use distrack_dashboards::dashboards;

@@ -1,3 +1,5 @@
+//! Links lead to what exists.
+
 use std::collections::BTreeMap;
 
 use distrack_dashboards::{Alert, dashboards, folder};

@@ -1,3 +1,5 @@
+//! Each panel can be read by who sees it for the first time.
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

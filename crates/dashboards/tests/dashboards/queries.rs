@@ -1,3 +1,5 @@
+//! Queries ask for metrics that exist, and add up what may be added up.
+
 use std::collections::BTreeSet;
 
 use distrack_dashboards::{Annotation, dashboards};

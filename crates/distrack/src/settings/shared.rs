@@ -35,7 +35,8 @@ pub(crate) struct Timing {
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) canary: Option<Canary>,
+    /// An interval of nothing is none.
+    pub(crate) canary: Canary,
     /// Where links to traces lead.
     pub(crate) jaeger_url: Option<String>,
 }
@@ -74,7 +75,7 @@ impl Api {
                 humantime::format_duration(LEAST_CANARY)
             ));
         }
-        let canary = (!interval.is_zero()).then_some(Canary { interval, queue });
+        let canary = Canary { interval, queue };
         let jaeger_url = reader.one("jaeger_url", values::web_url);
         Some(Self { allowed_hosts, canary, jaeger_url })
     }
@@ -84,7 +85,7 @@ impl From<Api> for distrack_scheduler::Settings {
     fn from(api: Api) -> Self {
         Self {
             allowed_hosts: api.allowed_hosts,
-            canary: api.canary,
+            canary: (!api.canary.interval.is_zero()).then_some(api.canary),
             jaeger_url: api.jaeger_url,
             ..Self::default()
         }

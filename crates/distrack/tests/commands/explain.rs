@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use distrack_testkit::reqwest::Method;
 use distrack_testkit::{Up, free_port};
 use serde_json::{Value, json};
 
@@ -116,11 +117,18 @@ async fn trace_draws_each_phase_and_names_each_trace() {
     assert_eq!((&json["task_id"], &json["attempts"][1]["mode"]), (&json!(id), &json!("link")));
 }
 
+fn id_of(task: &Value) -> String {
+    task["task_id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trace_adds_the_spans_that_a_jaeger_has() {
     let jaeger = Jaeger::start();
     let up = Up::start(PROGRAM, &[&format!("--jaeger_url={}", jaeger.url)]).await.unwrap();
-    let id = submit(&up, &[], "true").await;
+    // Sampled by its caller: nothing else here records anything.
+    let request = up.api().request(Method::POST, "/v1/tasks").json(&json!({"command": "true"}));
+    let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let id = id_of(&up.api().send(request).await.unwrap().accepted().unwrap());
     let task = up.api().wait_terminal(&id, LIMIT).await;
     let without = ask(&up, &format!("trace {id}")).await;
     assert_eq!((without.code, without.stderr.as_str()), (Some(0), ""), "{without:?}");

@@ -173,7 +173,7 @@ impl Ending {
         if progress.started_at.is_none()
             && let Some(ran) = self.ran
         {
-            progress.started_at = Some(progress.picked_at.max(row.instant(self.ago + ran)));
+            progress.started_at = Some(progress.picked_at.max(row.instant(self.ago.saturating_add(ran))));
             progress.starts = true;
         }
         let began = progress.started_at.unwrap_or(progress.picked_at);

@@ -1,3 +1,5 @@
+//! What a line says, for people and for machines.
+
 use std::sync::{Arc, Mutex};
 
 use opentelemetry::trace::TracerProvider;
