@@ -1,9 +1,8 @@
 //! Sending claimed attempts to their worker, until it is certain who has them.
 //!
 //! A worker that answers says so for each attempt. Without an answer the same epochs are sent again; only
-//! what provably never arrived is given back, and only what is alone at fault is failed.
-//! After a few silent tries the registration is dropped: the
-//! worker, if it lives, registers anew and says what it holds.
+//! what provably never arrived is given back, and only what is alone at fault is failed. After a few silent tries
+//! the registration is dropped: the worker, if it lives, registers anew and says what it holds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +11,7 @@ use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
 use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
 use distrack_store::{Claimed, Slot};
-use distrack_telemetry::spans;
+use distrack_telemetry::{rpc, spans};
 use tonic::{Code, Status};
 use tracing::{debug, warn};
 
@@ -226,9 +225,9 @@ impl Delivery {
     }
 
     async fn attempt(&mut self, coordinator: &Coordinator) -> Answer {
-        let trace = self.attempts.first().map(|traced| &traced.trace);
-        let trace = told::exemplar(&coordinator.traces, trace);
-        let call = self.client.dispatch(self.request.clone());
+        let first = self.attempts.first().map(|traced| &traced.trace);
+        let trace = told::exemplar(&coordinator.traces, first);
+        let call = self.client.dispatch(rpc::within(self.request.clone(), first));
         let call = coordinator.calls.observe_traced("distrack.v1.WorkerService/Dispatch", trace, call);
         let answer = match tokio::time::timeout(TRY_LIMIT, call).await {
             Ok(answer) => answer,

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
-use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
+use distrack_core::{
+    Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId, TraceContext, TraceId,
+};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
     Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
@@ -48,9 +50,20 @@ impl Measured {
     }
 
     async fn step<T>(&self, step: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        self.traced(step, work, |_| None).await
+    }
+
+    /// Measures a step that is part of the trace that `of` finds in its answer.
+    async fn traced<T>(
+        &self,
+        step: &'static str,
+        work: impl Future<Output = Result<T>> + Send,
+        of: impl FnOnce(&T) -> Option<TraceId> + Send,
+    ) -> Result<T> {
         let began = Instant::now();
         let answer = work.await;
-        self.took.with_label_values(&[step]).observe(began.elapsed().as_secs_f64());
+        let trace = answer.as_ref().ok().and_then(of);
+        self.took.with_label_values(&[step]).observe_traced(began.elapsed().as_secs_f64(), trace);
         // From its first use on, so that the first failure is an increase.
         self.failed.with_label_values(&[step, "unavailable"]);
         if let Err(error) = &answer {
@@ -58,6 +71,11 @@ impl Measured {
         }
         answer
     }
+}
+
+/// The trace of the first of many that is sampled.
+fn sampled<'a>(contexts: impl IntoIterator<Item = &'a TraceContext>) -> Option<TraceId> {
+    contexts.into_iter().find(|context| context.is_sampled()).map(|context| context.trace_id)
 }
 
 fn kind(error: &StoreError) -> &'static str {
@@ -94,7 +112,8 @@ impl Collector for Pool {
 #[async_trait]
 impl Store for Measured {
     async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        self.step("submit", self.store.submit(submissions, mode)).await
+        let trace = sampled(submissions.iter().map(|submission| &submission.task.trace));
+        self.traced("submit", self.store.submit(submissions, mode), |_| trace).await
     }
 
     async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
@@ -130,7 +149,8 @@ impl Store for Measured {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims> {
-        self.step("claim", self.store.claim(request)).await
+        let of = |claims: &Claims| sampled(claims.claimed.iter().map(|claimed| &claimed.trace));
+        self.traced("claim", self.store.claim(request), of).await
     }
 
     async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
@@ -138,7 +158,8 @@ impl Store for Measured {
     }
 
     async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported> {
-        self.step("report", self.store.report(reports)).await
+        let of = |told: &Reported| sampled(told.progress.iter().filter_map(|attempt| attempt.trace.as_ref()));
+        self.traced("report", self.store.report(reports), of).await
     }
 
     async fn next_due(&self) -> Result<NextDue> {

@@ -56,6 +56,16 @@ fn documented() -> BTreeMap<&'static str, BTreeMap<String, Shape>> {
     all
 }
 
+/// The histograms of a service that the page marks as naming traces.
+fn exemplified(service: &str) -> Vec<&'static str> {
+    let of = documented();
+    let rows = PAGE.lines().filter(|line| line.contains("| histogram * |"));
+    let names = rows.filter_map(|line| line.split('`').nth(1));
+    let mut names: Vec<_> = names.filter(|name| of[service].contains_key(*name)).collect();
+    names.dedup();
+    names
+}
+
 /// Whether what is quoted at this place is a value of the label before it.
 fn is_value(pieces: &[&str], at: usize) -> bool {
     let mut before = at;
@@ -135,6 +145,22 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
                 return Ok(());
             }
             Err(format!("only the {service} has {found:#?}, only the page has {said:#?}"))
+        })
+        .await;
+    }
+
+    for (service, member) in SERVICES.into_iter().zip(members) {
+        let marked = exemplified(service);
+        eventually(LIMIT, format_args!("each marked histogram of the {service} to name a trace"), || async {
+            let request = member.admin().request(Method::GET, "/metrics");
+            let page = request.header("accept", "application/openmetrics-text");
+            let page = member.admin().send(page).await.unwrap().text();
+            let named = |name: &&&str| {
+                page.lines()
+                    .any(|line| line.starts_with(&format!("{name}_bucket")) && line.contains("# {trace_id="))
+            };
+            let bare: Vec<_> = marked.iter().filter(|name| !named(name)).collect();
+            if bare.is_empty() { Ok(()) } else { Err(format!("{bare:?} name none")) }
         })
         .await;
     }

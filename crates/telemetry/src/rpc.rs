@@ -96,10 +96,20 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
+/// A call that is part of a trace, of which its server hears. What a message carries by itself is not in it: a batch is
+/// part of many.
+pub fn within<T>(message: T, context: Option<&TraceContext>) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Some(parent) = context.and_then(|context| context.traceparent().parse().ok()) {
+        request.metadata_mut().insert("traceparent", parent);
+    }
+    request
+}
+
 /// The trace that the caller says it is in, if that one is sampled.
 fn sampled(headers: &HeaderMap) -> Option<TraceId> {
     let context = TraceContext::parse(headers.get("traceparent")?.to_str().ok()?, None)?;
-    (context.flags & 1 == 1).then_some(context.trace_id)
+    context.is_sampled().then_some(context.trace_id)
 }
 
 /// A server under a [`ServerLayer`].

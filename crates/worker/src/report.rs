@@ -212,8 +212,9 @@ async fn send(
     let began = now();
     let request = batch.request(attached.registration.session);
     let executed: Vec<_> = batch.finished.iter().filter_map(|spooled| spooled.trace.as_ref()).collect();
-    let exemplar = executed.iter().find(|context| traces.records(context)).map(|context| context.trace_id);
-    let call = calls.observe_traced(REPORT, exemplar, attached.client.report_attempts(request));
+    let first = executed.iter().copied().find(|context| traces.records(context));
+    let call = attached.client.report_attempts(rpc::within(request, first));
+    let call = calls.observe_traced(REPORT, first.map(|context| context.trace_id), call);
     let result = tokio::select! {
         answer = tokio::time::timeout(CALL_FOR, call) => match answer {
             Err(_) => Err(Failure::Refused(Status::deadline_exceeded("no answer"))),
