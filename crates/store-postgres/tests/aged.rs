@@ -24,6 +24,9 @@ async fn age(store: &PgStore, statement: &'static str, by: Duration) {
 const KEYS: &str = "UPDATE idempotency_keys SET expires_at = expires_at - $1 * interval '1 second'";
 const TASKS: &str = "UPDATE tasks SET created_at = created_at - $1 * interval '1 second'";
 
+const QUEUES: &str =
+    "UPDATE tasks SET queue = 'No Queue', created_at = created_at - $1 * interval '1 second'";
+
 #[tokio::test]
 async fn a_key_lives_for_24_hours() {
     let (store, _database) = migrated().await;
@@ -41,4 +44,11 @@ async fn a_first_attempt_long_after_its_submission_has_a_trace_of_its_own() {
     let (store, _database) = migrated().await;
     let older = async |by| age(&store, TASKS, by).await;
     aged::a_first_attempt_long_after_its_submission_has_a_trace_of_its_own(store.clone(), older).await;
+}
+
+#[tokio::test]
+async fn an_attempt_whose_queue_cannot_be_read_ends_all_the_same() {
+    let (store, _database) = migrated().await;
+    let spoil = async |by| age(&store, QUEUES, by).await;
+    aged::an_attempt_whose_queue_cannot_be_read_ends_all_the_same(store.clone(), spoil).await;
 }

@@ -41,7 +41,7 @@ pub(crate) async fn sweep(
         at: Instant::from(now).into(),
         sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
         attempts_lost,
-        tasks_expired: expired.into_iter().filter_map(|row| row.queue.parse().ok()).collect(),
+        tasks_expired: expired.into_iter().map(|row| row.queue.parse().unwrap_or_default()).collect(),
     };
     Ok((swept, changed))
 }

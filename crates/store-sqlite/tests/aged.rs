@@ -31,6 +31,8 @@ async fn age(path: &PathBuf, statement: &'static str, by: Duration) {
 const KEYS: &str = "UPDATE idempotency_keys SET expires_at = expires_at - $1";
 const TASKS: &str = "UPDATE tasks SET created_at = created_at - $1";
 
+const QUEUES: &str = "UPDATE tasks SET queue = 'No Queue', created_at = created_at - $1";
+
 #[tokio::test]
 async fn a_key_lives_for_24_hours() {
     let (store, path, _directory) = migrated().await;
@@ -48,4 +50,11 @@ async fn a_first_attempt_long_after_its_submission_has_a_trace_of_its_own() {
     let (store, path, _directory) = migrated().await;
     let older = async |by| age(&path, TASKS, by).await;
     aged::a_first_attempt_long_after_its_submission_has_a_trace_of_its_own(store, older).await;
+}
+
+#[tokio::test]
+async fn an_attempt_whose_queue_cannot_be_read_ends_all_the_same() {
+    let (store, path, _directory) = migrated().await;
+    let spoil = async |by| age(&path, QUEUES, by).await;
+    aged::an_attempt_whose_queue_cannot_be_read_ends_all_the_same(store, spoil).await;
 }

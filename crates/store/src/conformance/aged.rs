@@ -1,12 +1,12 @@
-//! What time does to what is stored. Each case is given a hand in the database that makes rows older.
+//! What time, or a hand, does to what is stored. Each case is given a hand in the database.
 
 use std::time::Duration;
 
-use distrack_core::TaskId;
+use distrack_core::{Outcome, TaskId};
 
-use super::fixtures::{Db, LONG, echo, later, new_task, submit};
+use super::fixtures::{Db, LONG, echo, finished, later, new_task, report, submit};
 use super::fleet::Worker;
-use crate::{IdempotencyKey, Pruned, Retention, Submission, SubmitMode, Submitted};
+use crate::{IdempotencyKey, Pruned, Receipt, Retention, Submission, SubmitMode, Submitted};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -58,4 +58,16 @@ pub async fn a_first_attempt_long_after_its_submission_has_a_trace_of_its_own(
         let submitted = super::fixtures::get(&store, id).await.trace;
         assert_eq!(attempt.trace_id == submitted.trace_id, joins, "submitted {older:?} ago");
     }
+}
+
+/// `spoil` makes the queue of every task one that no task can have.
+pub async fn an_attempt_whose_queue_cannot_be_read_ends_all_the_same(
+    store: Db,
+    spoil: impl AsyncFn(Duration),
+) {
+    let worker = Worker::join(&store).await;
+    let attempt = worker.run(echo()).await;
+    spoil(Duration::ZERO).await;
+    let receipt = report(&store, finished(attempt, Outcome::success())).await;
+    assert_eq!(receipt, Receipt::Recorded, "what is told of an attempt must not keep it from its end");
 }

@@ -82,20 +82,18 @@ impl LockedRow {
         AttemptRef { task: self.id.into(), epoch: self.epoch }
     }
 
-    /// The attempt as it stands, at the beginning of a step.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the row cannot be read.
-    pub(super) fn progress(&self) -> Result<Progress> {
+    /// The attempt as it stands, at the beginning of a step. Never fails: this is only told, and what of it cannot be
+    /// read must not keep an attempt from its end.
+    pub(super) fn progress(&self) -> Progress {
         let ids = self.attempt_trace_id.as_deref().zip(self.attempt_span_id.as_deref());
         let trace = ids.and_then(|(trace_id, span_id)| {
             let submission = trace(&self.traceparent, &self.tracestate).ok()?;
             Some(TraceContext { trace_id: hex(trace_id).ok()?, span_id: hex(span_id).ok()?, ..submission })
         });
-        Ok(Progress {
+        Progress {
             attempt: self.attempt_ref(),
-            number: count(self.attempt)?,
-            queue: self.queue.parse().map_err(StoreError::corrupt)?,
+            number: u32::try_from(self.attempt).unwrap_or_default(),
+            queue: self.queue.parse().unwrap_or_default(),
             worker: self.worker.clone(),
             trace,
             scheduled_at: self.scheduled_at,
@@ -103,7 +101,7 @@ impl LockedRow {
             started_at: self.started_at,
             starts: false,
             end: None,
-        })
+        }
     }
 
     /// The instant of something that happened `ago`, as `start` and `finish` anchor it.
@@ -158,18 +156,15 @@ impl Ending {
         let lose = |row: &LockedRow| {
             // What waits for another worker does so by a fixed delay: there is nothing to spread.
             let ending = Self::decide(row, Ended::Lost, 0.0)?;
-            let progress = ending.progress(row)?;
+            let progress = ending.progress(row);
             Ok((ending, progress))
         };
         rows.iter().map(lose).collect()
     }
 
     /// What the ending makes of its attempt, by the rules of `finish`.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the row cannot be read.
-    pub fn progress(&self, row: &LockedRow) -> Result<Progress> {
-        let mut progress = row.progress()?;
+    pub fn progress(&self, row: &LockedRow) -> Progress {
+        let mut progress = row.progress();
         if progress.started_at.is_none()
             && let Some(ran) = self.ran
         {
@@ -179,7 +174,7 @@ impl Ending {
         let began = progress.started_at.unwrap_or(progress.picked_at);
         let at = progress.picked_at.max(began).max(row.instant(self.ago));
         progress.end = Some(ProgressEnd { at, cause: self.verdict.outcome.cause, next: self.next });
-        Ok(progress)
+        progress
     }
 
     /// Whether the attempt is kept as a row of its own, since another one will follow.

@@ -49,7 +49,7 @@ impl Batch {
             AttemptEvent::Started { .. } if state == TaskState::Running => Ok(Receipt::Duplicate),
             AttemptEvent::Started { ago } => {
                 row.state = TaskState::Running.code();
-                let mut progress = row.progress()?;
+                let mut progress = row.progress();
                 progress.started_at = Some(progress.picked_at.max(row.instant(ago)));
                 progress.starts = true;
                 self.progress.insert(report.attempt, progress);
@@ -65,7 +65,7 @@ impl Batch {
                 let mut ending = Ending::decide(row, ended, report.jitter)?;
                 ending.ran = ran;
                 ending.ago = ago;
-                self.progress.insert(report.attempt, ending.progress(row)?);
+                self.progress.insert(report.attempt, ending.progress(row));
                 row.state = ending.next.code();
                 row.cause = ending.verdict.outcome.cause.map(Cause::code);
                 row.exit_code = Some(0).filter(|_| row.cause.is_none());
