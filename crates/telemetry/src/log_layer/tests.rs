@@ -178,8 +178,9 @@ fn a_warning_names_its_task_although_only_warnings_are_logged() {
     let (filtered, control) = filtered(layer, "warn");
     tracing::subscriber::with_default(tracing_subscriber::registry().with(filtered), || {
         let _span = info_span!(target: "distrack_worker", "s", task_id = "t1").entered();
-        let theirs = info_span!(target: "h2", "theirs");
-        assert!(theirs.is_disabled(), "spans of others obey the filter");
+        // Spans of others obey the filter: this one says nothing of what is below it. (Whether it is made at all also
+        // depends on the subscribers of other threads.)
+        let _theirs = info_span!(target: "h2", "theirs", task_id = "t2").entered();
         info!("not this");
         warn!("this");
     });
@@ -196,7 +197,7 @@ fn a_line_is_written_although_somebody_asked_in_vain_whether_another_would_be() 
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..2 {
             // What a library asks before it puts a costly line together.
-            assert!(!tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG));
+            let _ = tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG);
             info!("said");
         }
     });
