@@ -21,6 +21,8 @@ FROM debian:12.12-slim
 RUN groupadd --gid 10001 distrack \
     && useradd --uid 10001 --gid distrack --create-home --shell /bin/sh distrack \
     && install --directory --owner=distrack --group=distrack /app /app/output /var/lib/distrack
+# Whom a client of TLS believes: a database or a collector outside.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/distrack/
 COPY --from=build /usr/local/bin/distrack /usr/local/bin/distrack
 

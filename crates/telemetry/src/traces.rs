@@ -8,6 +8,7 @@ mod ids;
 mod resource;
 mod sampler;
 mod span;
+mod tls;
 mod variables;
 
 use std::borrow::Cow;
@@ -85,7 +86,7 @@ impl Traces {
         metrics: &Metrics,
     ) -> Result<Self, String> {
         let counted = exporter::Counted::new(metrics);
-        let processor = exporter::processor(endpoint, counted).map_err(|error| error.to_string())?;
+        let processor = exporter::processor(endpoint, counted)?;
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
             .with_sampler(sampler::from_environment())

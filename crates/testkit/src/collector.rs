@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::trace::v1 as otlp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// A span as it was exported. Ids are hex, values are text.
@@ -61,13 +62,27 @@ impl Collector {
     /// # Errors
     /// If it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::serve("http", Server::builder()).await
+    }
+
+    /// Starts one that speaks TLS, and returns the certificate that it signed itself, in PEM.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub async fn start_with_tls() -> Result<(Self, String)> {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let certificate = made.cert.pem();
+        let identity = Identity::from_pem(&certificate, made.signing_key.serialize_pem());
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity))?;
+        Ok((Self::serve("https", server).await?, certificate))
+    }
+
+    async fn serve(scheme: &str, mut server: Server) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let endpoint = format!("{scheme}://{}", listener.local_addr()?);
         let kept = Kept::default();
         let service = TraceServiceServer::new(kept.clone()).max_decoding_message_size(64 * 1024 * 1024);
-        let serving = tonic::transport::Server::builder()
-            .add_service(service)
-            .serve_with_incoming(TcpListenerStream::new(listener));
+        let serving = server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
         let serving = tokio::spawn(async move {
             // A test that needs it sees that nothing comes.
             let _ = serving.await;

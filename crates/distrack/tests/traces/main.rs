@@ -1,5 +1,6 @@
 //! The tree of spans of docs/telemetry.md, as three processes export it to a collector.
 
+mod tls;
 mod tree;
 
 use std::time::{Duration, Instant};
@@ -235,6 +236,19 @@ async fn an_attempt_that_its_worker_never_reported_gets_its_spans_from_the_coord
     );
 }
 
+/// Waits until the worker says that spans of its were not taken.
+async fn spans_are_dropped(fleet: &Fleet) {
+    eventually(LIMIT, "dropped spans to be counted", || async {
+        let metrics = fleet.worker(0).admin().get("/metrics").await.unwrap().text();
+        let dropped = metrics.lines().find_map(|line| {
+            line.strip_prefix("distrack_otel_spans_dropped_total{reason=\"export_failed\"} ")
+        });
+        let dropped: f64 = dropped.ok_or_else(|| metrics.clone())?.parse().unwrap();
+        if dropped > 0.0 { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_hangs_costs_spans_and_nothing_else() {
     let database = TestDatabase::create().await;
@@ -246,15 +260,7 @@ async fn a_collector_that_hangs_costs_spans_and_nothing_else() {
     for _ in 0..20 {
         run(&api, &json!({"command": "true"})).await;
     }
-    eventually(LIMIT, "dropped spans to be counted", || async {
-        let metrics = fleet.worker(0).admin().get("/metrics").await.unwrap().text();
-        let dropped = metrics.lines().find_map(|line| {
-            line.strip_prefix("distrack_otel_spans_dropped_total{reason=\"export_failed\"} ")
-        });
-        let dropped: f64 = dropped.ok_or_else(|| metrics.clone())?.parse().unwrap();
-        if dropped > 0.0 { Ok(()) } else { Err(metrics) }
-    })
-    .await;
+    spans_are_dropped(&fleet).await;
     assert!(collector.calls() > 0 && collector.spans().is_empty());
     for member in fleet.members() {
         let asked = Instant::now();

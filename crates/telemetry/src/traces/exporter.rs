@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanProcessor};
 use prometheus::IntCounter;
 
+use super::tls;
 use super::variables::set;
 use crate::Metrics;
 
@@ -33,11 +34,14 @@ pub(super) fn endpoint() -> Option<String> {
 }
 
 /// The processor of one service's spans.
-pub(super) fn processor(endpoint: &str, counted: Counted) -> Result<Bounded, ExporterBuildError> {
-    let endpoint = endpoint.trim();
-    // Without a scheme the exporter would take https for granted.
-    let endpoint = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+pub(super) fn processor(endpoint: &str, counted: Counted) -> Result<Bounded, String> {
+    let endpoint = tls::with_scheme(endpoint.trim());
+    let exporter = SpanExporter::builder().with_tonic();
+    let exporter = match tls::config(&endpoint)? {
+        Some(config) => exporter.with_tls_config(config),
+        None => exporter,
+    };
+    let exporter = exporter.with_endpoint(endpoint).build().map_err(|error| error.to_string())?;
     let exporter = Counting { exporter, counted: counted.clone() };
     // Room for what the bound below lets through, so that nothing is dropped unseen.
     let config =
