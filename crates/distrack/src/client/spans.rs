@@ -177,11 +177,13 @@ fn tree(spans: Vec<Told>, task: &str) -> Vec<Span> {
             _ => roots.push(span),
         }
     }
-    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    // Apart from each other: what is above one of the task's spans may be something that its command did, below
+    // another.
+    let (mut upwards, mut wanted) = (BTreeSet::new(), BTreeSet::new());
     for span in by_id.values().copied().filter(|span| span.is_of(task)) {
         below(span, &children, &mut wanted);
         let mut above = by_id.get(span.parent_span_id.as_str());
-        while let Some(parent) = above.filter(|parent| wanted.insert(&parent.span_id)) {
+        while let Some(parent) = above.filter(|parent| upwards.insert(parent.span_id.as_str())) {
             above = by_id.get(parent.parent_span_id.as_str());
         }
     }
@@ -189,7 +191,7 @@ fn tree(spans: Vec<Told>, task: &str) -> Vec<Span> {
     let mut left: Vec<(usize, &Told)> = Vec::new();
     push_sorted(&mut left, 0, roots);
     while let Some((depth, span)) = left.pop() {
-        if wanted.contains(span.span_id.as_str()) {
+        if upwards.contains(span.span_id.as_str()) || wanted.contains(span.span_id.as_str()) {
             listed.push(span.at(depth));
             push_sorted(&mut left, depth + 1, children.remove(span.span_id.as_str()).unwrap_or_default());
         }

@@ -71,6 +71,18 @@ fn what_began_first_is_shown_first_and_a_span_that_failed_says_so() {
 }
 
 #[test]
+fn what_a_command_did_is_shown_although_something_below_it_names_the_task() {
+    let spans = [
+        span("a", "d", "GET /v1/tasks/{id}", 3, Some("T")),
+        span("c", "", "sh", 1, Some("T")),
+        span("d", "c", "backup", 2, None),
+        span("e", "d", "gzip", 4, None),
+    ];
+    let labels: Vec<_> = shown(&[answer("", &spans)], "T").into_iter().map(|(_, label)| label).collect();
+    assert_eq!(labels, ["sh", "backup", "GET /v1/tasks/{id}", "gzip"]);
+}
+
+#[test]
 fn an_answer_that_is_none_brings_no_spans_and_no_loop_holds_it_up() {
     for body in ["", "<html>", "{}", r#"{"result":{}}"#, r#"{"error":{"httpCode":404}}"#] {
         assert!(read(body.as_bytes()).is_empty(), "{body}");
