@@ -1,7 +1,10 @@
 //! Draws what lasted from when to when as bars below each other, on one axis of time.
 
+mod axis;
+
 use std::time::Duration;
 
+use axis::Axis;
 use distrack_core::why::words;
 
 use super::output::short;
@@ -42,87 +45,16 @@ impl Row {
         self.from.saturating_add(self.lasted.max(0))
     }
 
-    /// Whether it is time of the axis in which something happens.
-    fn is_active(&self) -> bool {
-        matches!(self.kind, Kind::Way | Kind::Run)
+    /// Whether it is a phase, of which the axis is made; spans have their places on it.
+    fn is_phase(&self) -> bool {
+        matches!(self.kind, Kind::Wait | Kind::Way | Kind::Run)
     }
 }
 
-/// A stretch of the axis.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    from: i64,
-    to: i64,
-    /// How much of the width it takes, relative to the others.
-    weight: i64,
-}
-
-impl Stretch {
-    fn is_to_scale(&self) -> bool {
-        self.weight == self.to - self.from
-    }
-}
-
-/// The axis: to scale, except that a long wait takes no more room than all in which something happens. Otherwise
-/// a task that waited for a day and ran for a second would be one long bar.
-struct Axis {
-    stretches: Vec<Stretch>,
-    width: i64,
-}
-
-impl Axis {
-    /// How much longer than all else a wait may be and still be drawn to scale.
-    const SCALE: i64 = 3;
-
-    fn of(rows: &[Row], width: usize) -> Self {
-        let mut bounds: Vec<i64> = rows
-            .iter()
-            .filter(|row| row.is_active() || row.kind == Kind::Wait)
-            .flat_map(|row| [row.from, row.to()])
-            .collect();
-        bounds.extend(rows.iter().map(|row| row.from).min());
-        bounds.extend(rows.iter().map(Row::to).max());
-        bounds.sort_unstable();
-        bounds.dedup();
-        let waits = |from, to| {
-            let mut over = rows.iter().filter(|row| row.from <= from && row.to() >= to);
-            over.any(|row| row.kind == Kind::Wait)
-        };
-        let active: i64 =
-            bounds.windows(2).filter(|pair| !waits(pair[0], pair[1])).map(|pair| pair[1] - pair[0]).sum();
-        let stretch = |pair: &[i64]| {
-            let (from, to) = (pair[0], pair[1]);
-            let long = active > 0 && waits(from, to) && (to - from) / Self::SCALE > active;
-            Stretch { from, to, weight: if long { active } else { to - from } }
-        };
-        Self { stretches: bounds.windows(2).map(stretch).collect(), width: i64::try_from(width).unwrap_or(1) }
-    }
-
-    /// The column of an instant.
-    fn column(&self, at: i64) -> usize {
-        let all: i128 = self.stretches.iter().map(|stretch| i128::from(stretch.weight)).sum();
-        let mut before: i128 = 0;
-        for stretch in &self.stretches {
-            if at >= stretch.to {
-                before += i128::from(stretch.weight);
-            } else if at > stretch.from {
-                let part = i128::from(at - stretch.from) * i128::from(stretch.weight);
-                before += part / i128::from(stretch.to - stretch.from);
-            }
-        }
-        usize::try_from(before * i128::from(self.width) / all.max(1)).unwrap_or(0)
-    }
-
-    fn is_to_scale(&self, row: &Row) -> bool {
-        let mut within =
-            self.stretches.iter().filter(|stretch| stretch.from < row.to() && stretch.to > row.from);
-        within.all(Stretch::is_to_scale)
-    }
-}
-
-/// Draws rows for a terminal. The first row's beginning is zero on the axis.
+/// Draws rows for a terminal. Zero is where the phases begin, or all rows where there are none.
 pub(super) fn draw(rows: &[Row], terminal: Terminal) -> String {
-    let Some(zero) = rows.iter().map(|row| row.from).min() else { return String::new() };
+    let phases = rows.iter().filter(|row| row.is_phase()).map(|row| row.from).min();
+    let Some(zero) = phases.or_else(|| rows.iter().map(|row| row.from).min()) else { return String::new() };
     let cells: Vec<[String; 3]> = rows.iter().map(|row| cells(row, zero, terminal)).collect();
     let widest = |column: usize| cells.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
     let label = widest(0).min(terminal.width / 3);
@@ -144,7 +76,9 @@ pub(super) fn draw(rows: &[Row], terminal: Terminal) -> String {
 
 /// The label, the beginning and the length.
 fn cells(row: &Row, zero: i64, terminal: Terminal) -> [String; 3] {
-    let start = format!("+{}", length(row.from - zero, terminal.unicode));
+    let after = row.from.saturating_sub(zero);
+    let sign = if after < 0 { '-' } else { '+' };
+    let start = format!("{sign}{}", length(after.saturating_abs(), terminal.unicode));
     let so_far = if row.goes_on { "..." } else { "" };
     [row.label.clone(), start, format!("{}{so_far}", length(row.lasted, terminal.unicode))]
 }
@@ -165,7 +99,7 @@ fn length(micros: i64, unicode: bool) -> String {
 }
 
 fn bar(row: &Row, axis: &Axis, terminal: Terminal) -> String {
-    let width = usize::try_from(axis.width).unwrap_or(1);
+    let width = axis.width();
     // What is shorter than a character still has one.
     let start = axis.column(row.from).min(width.saturating_sub(1));
     let end = axis.column(row.to()).clamp(start + 1, width.max(start + 1));
@@ -258,12 +192,54 @@ mod tests {
     }
 
     #[test]
-    fn a_span_before_all_phases_begins_the_axis() {
+    fn a_span_before_all_phases_begins_the_axis_and_they_are_its_zero() {
         let mut rows = task();
         rows.push(row("POST /schedule", Kind::Span, -1000, 900));
         let drawn = draw(&rows, PLAIN);
-        assert!(drawn.lines().last().is_some_and(|line| line.contains("+0   900 us  *")), "{drawn}");
-        assert!(drawn.starts_with("submitted       +1.00 ms"), "{drawn}");
+        assert!(drawn.lines().last().is_some_and(|line| line.contains("-1.00 ms   900 us  *")), "{drawn}");
+        assert!(drawn.starts_with("submitted             +0        0  |"), "{drawn}");
+    }
+
+    #[test]
+    fn no_span_squeezes_the_phases() {
+        const HOURS: i64 = 2 * 3_600_000_000;
+        for (from, lasted, offset) in [
+            (-HOURS, HOURS + 30_000, "-2 h"),
+            (-HOURS, 2 * HOURS, "-2 h"),
+            (-HOURS, 5000, "-2 h"),
+            (HOURS, 5000, "+2 h"),
+            (i64::MIN, 1, "-"),
+            (i64::MAX, 1, "+"),
+        ] {
+            let mut rows = task();
+            rows.push(row("far", Kind::Span, from, lasted));
+            let drawn = draw(&rows, PLAIN);
+            let far = drawn.lines().last().unwrap();
+            assert!(far.contains(offset) && far.contains('*'), "{drawn}");
+            assert!(drawn.lines().all(|line| line.len() <= PLAIN.width), "{drawn}");
+            let run = drawn.matches('=').count();
+            assert!(run >= 4, "the phases keep a third of the axis: {drawn}");
+        }
+    }
+
+    #[test]
+    fn a_long_wait_gives_far_spans_no_more_room_either() {
+        let mut rows = task();
+        rows[1].lasted = 86_400_000_000;
+        rows[2].from = 86_400_000_000;
+        rows.push(row("far", Kind::Span, -7_200_000_000, 7_200_000_000));
+        let drawn = draw(&rows, PLAIN);
+        assert!(drawn.contains("===="), "{drawn}");
+        assert!(drawn.ends_with("~ a long wait, not to scale"), "{drawn}");
+    }
+
+    #[test]
+    fn spans_without_phases_have_an_axis_of_their_own() {
+        let spans = [row("a", Kind::Span, 1_000_000, 5000), row("b", Kind::Span, 1_005_000, 5000)];
+        let drawn = draw(&spans, PLAIN);
+        let bars: Vec<_> = drawn.lines().map(|line| line.matches('*').count()).collect();
+        assert!(bars[0] == bars[1] && bars[0] > 10, "{drawn}");
+        assert!(drawn.starts_with("a        +0  5.00 ms  **"), "{drawn}");
     }
 
     #[test]
