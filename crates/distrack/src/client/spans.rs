@@ -1,20 +1,33 @@
 //! The spans that a Jaeger has of a task, if it answers: those of the task's way, and whatever its command did.
 
+mod jaeger;
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reqwest::Url;
-use serde::Deserialize;
-use serde_json::Value;
+use distrack_core::why::words;
+use told::Told;
 
-use super::api;
 use super::output::plain;
 
-/// How long Jaeger may take: what it has is an extra.
-const LIMIT: Duration = Duration::from_secs(2);
 /// The most spans of one trace that are shown.
 pub(super) const MOST: usize = 200;
-const TASK: &str = "distrack.task.id";
+
+/// What the spans of a trace may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// From the question to spans that can be drawn.
+    pub(super) time: Duration,
+    /// The answer.
+    pub(super) bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(2), bytes: 64 * 1024 * 1024 }
+    }
+}
 
 /// A span, below its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,141 +44,58 @@ pub(super) struct Span {
     pub(super) failed: bool,
 }
 
-/// The spans of a trace that belong to a task, in the order of a tree; none when there are none, or nobody says.
-pub(super) async fn of(url: &str, trace: &str, task: &str) -> Vec<Span> {
-    let Some(base) = url.strip_suffix(&format!("/trace/{trace}")) else { return Vec::new() };
-    let Ok(url) = Url::parse(&format!("{base}/api/v3/traces/{trace}")) else { return Vec::new() };
+/// What a Jaeger gave of a trace.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The spans of a task, in the order of a tree.
+    pub(super) spans: Vec<Span>,
+    /// Why there may be more.
+    pub(super) missing: Option<Missing>,
+}
+
+/// Why a Jaeger did not give what it may have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Missing {
+    jaeger: String,
+    why: String,
+}
+
+impl Missing {
+    /// Says it of these traces.
+    pub(super) fn of(&self, traces: &[String]) -> String {
+        let traces = format!("trace{} {}", if traces.len() == 1 { "" } else { "s" }, traces.join(", "));
+        format!(
+            "the Jaeger at {} did not give the spans of {}{}",
+            plain(&self.jaeger),
+            plain(&traces),
+            self.why
+        )
+    }
+}
+
+/// The spans of a trace that belong to a task; none when the Jaeger that `url` leads to has no such trace.
+pub(super) async fn of(url: &str, trace: &str, task: &str, limits: Limits) -> Found {
+    let Some(base) = url.strip_suffix(&format!("/trace/{trace}")) else { return Found::default() };
     let asked = async {
-        let response = api::http(&url).get(url).send().await.ok()?;
-        response.error_for_status().ok()?.bytes().await.ok()
+        let Some(body) = jaeger::ask(base, trace, limits.bytes).await? else { return Ok((Vec::new(), None)) };
+        let task = task.to_owned();
+        // On a thread of its own, so that the limit holds for a large answer as well.
+        let read = tokio::task::spawn_blocking(move || {
+            let (told, unread) = told::read(&body);
+            (tree(&told, &task), unread)
+        });
+        read.await.map_err(|error| error.to_string())
     };
-    match tokio::time::timeout(LIMIT, asked).await {
-        Ok(Some(body)) => tree(read(&body), task),
-        Ok(None) | Err(_) => Vec::new(),
-    }
-}
-
-#[derive(Deserialize)]
-struct Chunk {
-    result: Resources,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Resources {
-    #[serde(default)]
-    resource_spans: Vec<ResourceSpans>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ResourceSpans {
-    #[serde(default)]
-    resource: Attributed,
-    #[serde(default)]
-    scope_spans: Vec<ScopeSpans>,
-}
-
-#[derive(Deserialize)]
-struct ScopeSpans {
-    #[serde(default)]
-    spans: Vec<Told>,
-}
-
-#[derive(Default, Deserialize)]
-struct Attributed {
-    #[serde(default)]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Deserialize)]
-struct Attribute {
-    key: String,
-    #[serde(default)]
-    value: Value,
-}
-
-/// A span as OTLP has it in JSON.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Told {
-    span_id: String,
-    #[serde(default)]
-    parent_span_id: String,
-    #[serde(default)]
-    name: String,
-    start_time_unix_nano: Nanos,
-    end_time_unix_nano: Nanos,
-    #[serde(default)]
-    attributes: Vec<Attribute>,
-    #[serde(default)]
-    status: Value,
-    #[serde(skip)]
-    service: String,
-}
-
-/// A 64-bit number, which JSON has as text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Nanos {
-    Text(String),
-    Number(i64),
-}
-
-impl Nanos {
-    fn micros(&self) -> i64 {
-        match self {
-            Self::Text(text) => text.parse().unwrap_or(0) / 1000,
-            Self::Number(nanos) => nanos / 1000,
-        }
-    }
-}
-
-impl Told {
-    fn is_of(&self, task: &str) -> bool {
-        text_of(&self.attributes, TASK) == Some(task)
-    }
-
-    fn failed(&self) -> bool {
-        let code = self.status.get("code");
-        code.and_then(Value::as_i64) == Some(2) || code.and_then(Value::as_str) == Some("STATUS_CODE_ERROR")
-    }
-
-    fn at(&self, depth: usize) -> Span {
-        let from = self.start_time_unix_nano.micros();
-        let service = self.service.strip_prefix("distrack-").unwrap_or(&self.service);
-        let label = match service {
-            "" => self.name.clone(),
-            service => format!("{} ({service})", self.name),
-        };
-        Span {
-            depth,
-            label: plain(&label),
-            from,
-            lasted: (self.end_time_unix_nano.micros() - from).max(0),
-            failed: self.failed(),
-        }
-    }
-}
-
-fn text_of<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
-    attributes.iter().find(|attribute| attribute.key == key)?.value.get("stringValue")?.as_str()
-}
-
-/// Reads an answer: one document, or several after each other.
-fn read(body: &[u8]) -> Vec<Told> {
-    let chunks = serde_json::Deserializer::from_slice(body).into_iter::<Chunk>();
-    let mut spans = Vec::new();
-    for resource in chunks.map_while(Result::ok).flat_map(|chunk| chunk.result.resource_spans) {
-        let service = text_of(&resource.resource.attributes, "service.name").unwrap_or_default().to_owned();
-        let told = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        spans.extend(told.map(|span| Told { service: service.clone(), ..span }));
-    }
-    spans
+    let (spans, why) = match tokio::time::timeout(limits.time, asked).await {
+        Ok(Ok((spans, unread))) => (spans, unread.map(|why| format!(": {why}"))),
+        Ok(Err(why)) => (Vec::new(), Some(format!(": {why}"))),
+        Err(_) => (Vec::new(), Some(format!(" within {}", words::span(limits.time)))),
+    };
+    Found { spans, missing: why.map(|why| Missing { jaeger: base.to_owned(), why }) }
 }
 
 /// The spans of a task, those above them, and all below them, each after its parent.
-fn tree(spans: Vec<Told>, task: &str) -> Vec<Span> {
+fn tree(spans: &[Told], task: &str) -> Vec<Span> {
     let by_id: BTreeMap<&str, &Told> = spans.iter().map(|span| (span.span_id.as_str(), span)).collect();
     let mut children: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
     let mut roots = Vec::new();
@@ -177,42 +107,44 @@ fn tree(spans: Vec<Told>, task: &str) -> Vec<Span> {
             _ => roots.push(span),
         }
     }
-    // Apart from each other: what is above one of the task's spans may be something that its command did, below
-    // another.
-    let (mut upwards, mut wanted) = (BTreeSet::new(), BTreeSet::new());
-    for span in by_id.values().copied().filter(|span| span.is_of(task)) {
-        below(span, &children, &mut wanted);
-        let mut above = by_id.get(span.parent_span_id.as_str());
-        while let Some(parent) = above.filter(|parent| upwards.insert(parent.span_id.as_str())) {
-            above = by_id.get(parent.parent_span_id.as_str());
+    // Apart from each other: what is above one of the task's spans may be something that its command did, below another.
+    let (mut above, mut below) = (BTreeSet::new(), BTreeSet::new());
+    for span in by_id.values().copied().filter(|span| span.task() == Some(task)) {
+        add_below(span, &children, &mut below);
+        let mut next = by_id.get(span.parent_span_id.as_str());
+        while let Some(parent) = next.filter(|parent| above.insert(parent.span_id.as_str())) {
+            next = by_id.get(parent.parent_span_id.as_str());
         }
     }
     let mut listed = Vec::new();
     let mut left: Vec<(usize, &Told)> = Vec::new();
     push_sorted(&mut left, 0, roots);
     while let Some((depth, span)) = left.pop() {
-        if upwards.contains(span.span_id.as_str()) || wanted.contains(span.span_id.as_str()) {
-            listed.push(span.at(depth));
-            push_sorted(&mut left, depth + 1, children.remove(span.span_id.as_str()).unwrap_or_default());
+        let id = span.span_id.as_str();
+        if above.contains(id) || below.contains(id) {
+            // One without a place on the axis leaves its own to those below it.
+            listed.extend(span.has_start().then(|| span.at(depth)));
+            let depth = depth + usize::from(span.has_start());
+            push_sorted(&mut left, depth, children.remove(id).unwrap_or_default());
         }
     }
     listed
 }
 
-/// A span and all below it, except those of another task.
-fn below<'a>(span: &'a Told, children: &BTreeMap<&str, Vec<&'a Told>>, wanted: &mut BTreeSet<&'a str>) {
-    wanted.insert(&span.span_id);
+/// Adds a span and all below it, except those of another task, and those of the same one, which are asked for themselves.
+fn add_below<'a>(span: &'a Told, children: &BTreeMap<&str, Vec<&'a Told>>, known: &mut BTreeSet<&'a str>) {
+    known.insert(&span.span_id);
     let mut left = vec![span];
     while let Some(span) = left.pop() {
         let below = children.get(span.span_id.as_str()).into_iter().flatten().copied();
-        let foreign = below.filter(|child| text_of(&child.attributes, TASK).is_none());
-        left.extend(foreign.filter(|child| wanted.insert(&child.span_id)));
+        let of_no_task = below.filter(|child| child.task().is_none());
+        left.extend(of_no_task.filter(|child| known.insert(&child.span_id)));
     }
 }
 
 /// Puts spans onto a stack so that the one that began first is taken first.
 fn push_sorted<'a>(left: &mut Vec<(usize, &'a Told)>, depth: usize, mut spans: Vec<&'a Told>) {
-    spans.sort_by_key(|span| std::cmp::Reverse(span.start_time_unix_nano.micros()));
+    spans.sort_by_key(|span| std::cmp::Reverse(span.from()));
     left.extend(spans.into_iter().map(|span| (depth, span)));
 }
 

@@ -1,6 +1,6 @@
 //! `distrack trace`: a task's way as a waterfall in the terminal, with the spans of its traces where a Jaeger has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command as Program, Stdio};
 
 use chrono::DateTime;
@@ -13,11 +13,12 @@ use super::api::Api;
 use super::args::Args;
 use super::failure::Failure;
 use super::output::{self, Format, plain};
-use super::spans::{self, Span};
+use super::spans::{self, Found, Limits, Span};
 use super::terminal::Terminal;
 use super::view::task_argument;
 use super::waterfall::{self, Kind, Row};
 use crate::exits;
+use crate::say::say;
 use crate::settings::Environment;
 
 /// The most traces of one task that a Jaeger is asked for, the latest ones.
@@ -96,8 +97,10 @@ impl Trace {
         match format {
             Format::Json => output::json(&answer)?,
             Format::Table => {
-                let spans = told.spans().await;
-                output::line(&told.drawn(&spans, self.terminal))?;
+                let found = told.found().await;
+                let missing = missing(&found);
+                output::line(&told.drawn(&drawable(found), self.terminal))?;
+                missing.iter().for_each(|line| say(format_args!("distrack: {line}")));
             }
         }
         if self.open { open(told.best_url()) } else { Ok(()) }
@@ -115,7 +118,7 @@ impl Told {
     }
 
     /// What a Jaeger has of each trace that is kept, the latest traces, in their order.
-    async fn spans(&self) -> Vec<(String, Vec<Span>)> {
+    async fn found(&self) -> Vec<(String, Found)> {
         let mut known = BTreeSet::new();
         let kept = self.traces().rev().filter(|traced| traced.sampled);
         let kept = kept.filter_map(|traced| Some((traced.trace_id.clone()?, traced.url.clone()?)));
@@ -125,13 +128,13 @@ impl Told {
         for (order, (id, url)) in asked.into_iter().enumerate() {
             let task = self.task_id.clone();
             answers.spawn(async move {
-                let spans = spans::of(&url, &id, &task).await;
-                (order, id, spans)
+                let found = spans::of(&url, &id, &task, Limits::default()).await;
+                (order, id, found)
             });
         }
         let mut found = answers.join_all().await;
         found.sort_by_key(|(order, ..)| *order);
-        found.into_iter().map(|(_, id, spans)| (id, spans)).filter(|(_, spans)| !spans.is_empty()).collect()
+        found.into_iter().map(|(_, id, found)| (id, found)).collect()
     }
 
     fn drawn(&self, spans: &[(String, Vec<Span>)], terminal: Terminal) -> String {
@@ -196,6 +199,23 @@ impl Step {
     }
 }
 
+/// The spans of each trace that has some.
+fn drawable(found: Vec<(String, Found)>) -> Vec<(String, Vec<Span>)> {
+    let spans = found.into_iter().map(|(id, found)| (id, found.spans));
+    spans.filter(|(_, spans)| !spans.is_empty()).collect()
+}
+
+/// What no Jaeger gave, a line for each reason: the traces of a task often share one.
+fn missing(found: &[(String, Found)]) -> Vec<String> {
+    let mut traces: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for (id, found) in found {
+        if let Some(missing) = &found.missing {
+            traces.entry(missing).or_default().push(id.clone());
+        }
+    }
+    traces.into_iter().map(|(missing, traces)| missing.of(&traces)).collect()
+}
+
 fn row(span: &Span) -> Row {
     let kind = if span.failed { Kind::Error } else { Kind::Span };
     let label = format!("{:indent$}{}", "", span.label, indent = 2 + 2 * span.depth.min(10));
@@ -226,68 +246,5 @@ fn open(url: Option<&str>) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const PLAIN: Terminal = Terminal { width: 80, colours: false, unicode: false };
-
-    fn told() -> Told {
-        let step = |phase: &str, attempt: Option<u32>, from: &str, to: Option<&str>, lasted: f64| {
-            json!({"phase": phase, "attempt": attempt, "started_at": format!("2030-01-31T12:00:{from}Z"),
-                "ended_at": to, "duration_seconds": lasted})
-        };
-        let told = json!({
-            "task_id": "T",
-            "submission": {"trace_id": "a".repeat(32), "span_id": "b", "sampled": true, "url": null},
-            "attempts": [
-                {"attempt": 1, "trace_id": "a".repeat(32), "mode": "child", "sampled": true, "url": null},
-                {"attempt": 2, "trace_id": "c".repeat(32), "mode": "link", "sampled": true, "url": "http://j/trace/c"},
-            ],
-            "timeline": [
-                step("submitted", None, "00.000", Some("x"), 0.0),
-                step("ready", Some(1), "00.000", Some("x"), 1.0),
-                step("running", Some(1), "01.000", None, 1.0),
-            ],
-        });
-        serde_json::from_value(told).unwrap()
-    }
-
-    #[test]
-    fn each_trace_is_named_once_and_each_phase_has_its_bar() {
-        let drawn = told().drawn(&[], PLAIN);
-        let expected = [
-            "task T",
-            "submitted at 2030-01-31T12:00:00.000Z",
-            "submission: trace aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            "attempt 1: in the submission's trace",
-            "attempt 2: trace cccccccccccccccccccccccccccccccc  http://j/trace/c",
-            "",
-            "submitted        +0          0  |",
-            "#1 ready         +0     1.00 s  ........................",
-            "#1 running  +1.00 s  1.00 s...                          =======================>",
-        ];
-        assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
-        assert_eq!(told().best_url(), Some("http://j/trace/c"));
-    }
-
-    #[test]
-    fn spans_are_drawn_below_the_phases_on_the_same_axis() {
-        let at = DateTime::parse_from_rfc3339("2030-01-31T12:00:01Z").unwrap().timestamp_micros();
-        let span = Span {
-            depth: 1,
-            label: "execute q (worker)".to_owned(),
-            from: at,
-            lasted: 500_000,
-            failed: false,
-        };
-        let many = vec![span; spans::MOST + 3];
-        let drawn = told().drawn(&[("c".repeat(32), many)], PLAIN);
-        let lines: Vec<_> = drawn.lines().collect();
-        assert_eq!(lines[9], format!("spans of trace {}", "c".repeat(32)));
-        assert!(lines[10].starts_with("    execute q (worker)  +1.00 s  "), "{drawn}");
-        assert_eq!(lines[10].find('*'), lines[8].find('='), "{drawn}");
-        assert_eq!(lines.last(), Some(&"and 3 more"));
-    }
-}
+#[path = "trace_tests.rs"]
+mod tests;
