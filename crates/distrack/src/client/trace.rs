@@ -1,7 +1,8 @@
 //! `distrack trace`: a task's way as a waterfall in the terminal, with the spans of its traces where a Jaeger has them.
 
+mod browser;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Command as Program, Stdio};
 
 use chrono::DateTime;
 use clap::{Arg, ArgAction, Command};
@@ -103,7 +104,7 @@ impl Trace {
                 missing.iter().for_each(|line| say(format_args!("distrack: {line}")));
             }
         }
-        if self.open { open(told.best_url()) } else { Ok(()) }
+        if self.open { browser::open(told.page()?).await } else { Ok(()) }
     }
 }
 
@@ -113,8 +114,17 @@ impl Told {
         std::iter::once(&self.submission).chain(&self.attempts)
     }
 
-    fn best_url(&self) -> Option<&str> {
-        self.traces().rev().find_map(|traced| traced.url.as_deref())
+    /// The address of the latest trace that has spans to show.
+    fn page(&self) -> Result<&str, Failure> {
+        let mut linked = self.traces().rev().filter(|traced| traced.url.is_some()).peekable();
+        let why = match linked.peek() {
+            Some(_) => {
+                "there is nothing to open: the task's traces are not sampled, so no Jaeger has their spans"
+            }
+            None => "there is no URL to open: the scheduler's setting jaeger_url names no Jaeger",
+        };
+        let page = linked.filter(|traced| traced.sampled).find_map(|traced| traced.url.as_deref());
+        page.ok_or_else(|| Failure::new(exits::FAILED, why))
     }
 
     /// What a Jaeger has of each trace that is kept, the latest traces, in their order.
@@ -220,29 +230,6 @@ fn row(span: &Span) -> Row {
     let kind = if span.failed { Kind::Error } else { Kind::Span };
     let label = format!("{:indent$}{}", "", span.label, indent = 2 + 2 * span.depth.min(10));
     Row { label, kind, from: span.from, lasted: span.lasted, goes_on: false }
-}
-
-/// Opens a URL in the browser, or says it.
-fn open(url: Option<&str>) -> Result<(), Failure> {
-    let Some(url) = url else {
-        let text = "there is no URL to open: the scheduler's setting jaeger_url names no Jaeger";
-        return Err(Failure::new(exits::FAILED, text));
-    };
-    // Nothing but an address may reach the opener: what it does with a path or a flag is not ours to allow.
-    let is_web = reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let opened = is_web
-        && Program::new(opener)
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-    if opened {
-        return Ok(());
-    }
-    Err(Failure::new(exits::FAILED, format!("no browser can be opened here; the trace is at {}", plain(url))))
 }
 
 #[cfg(test)]

@@ -43,11 +43,6 @@ fn each_trace_is_named_once_and_each_phase_has_its_bar() {
 }
 
 #[test]
-fn the_page_is_the_latest_trace() {
-    assert_eq!(told().best_url(), Some("http://j/trace/c"));
-}
-
-#[test]
 fn spans_are_drawn_below_the_phases_on_the_same_axis() {
     let at = DateTime::parse_from_rfc3339("2030-01-31T12:00:01Z").unwrap().timestamp_micros();
     let span =
@@ -59,6 +54,25 @@ fn spans_are_drawn_below_the_phases_on_the_same_axis() {
     assert!(lines[10].starts_with("    execute q (worker)  +1.00 s  "), "{drawn}");
     assert_eq!(lines[10].find('*'), lines[8].find('='), "{drawn}");
     assert_eq!(lines.last(), Some(&"and 3 more"));
+}
+
+#[test]
+fn the_page_is_the_latest_trace_that_has_spans() {
+    assert_eq!(told().page().unwrap(), "http://j/trace/c");
+    let said = |told: &Told| match told.page() {
+        Err(Failure::Said { code, text }) => (code, text),
+        other => panic!("{other:?}"),
+    };
+    let mut unsampled = told();
+    unsampled.submission.sampled = false;
+    unsampled.attempts.iter_mut().for_each(|attempt| attempt.sampled = false);
+    let (code, text) = said(&unsampled);
+    assert_eq!(code, exits::FAILED);
+    assert!(text.contains("not sampled"), "{text}");
+    unsampled.attempts.clear();
+    let (code, text) = said(&unsampled);
+    assert_eq!(code, exits::FAILED);
+    assert!(text.contains("jaeger_url"), "{text}");
 }
 
 #[tokio::test]
