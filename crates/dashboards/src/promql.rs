@@ -12,9 +12,13 @@ pub(crate) fn rate_by(labels: &str, counter: &str, matchers: &str) -> String {
     aggregate("sum", labels, &rate(counter, matchers))
 }
 
-/// A fleet-wide gauge: each coordinator shows the same value, so the largest is the value.
-pub(crate) fn fleet(labels: &str, gauge: &str, matchers: &str) -> String {
-    aggregate("max", labels, &select(gauge, matchers))
+/// Whether any coordinator looks at the fleet.
+const SOMEBODY_LOOKS: &str = "count(instance:distrack_snapshot_timestamp_seconds:current)";
+
+/// A series of the fleet, as the rules record it from the coordinators that looked lately: one that is cut off from the
+/// database goes on showing what it saw last.
+pub(crate) fn fleet(labels: &str, recorded: &str, matchers: &str) -> String {
+    aggregate("max", labels, &select(recorded, matchers))
 }
 
 /// The mean of what a histogram observed.
@@ -45,6 +49,16 @@ pub(crate) fn buckets(histogram: &str, matchers: &str) -> Query {
 /// The value if there is one, else 0: a counter that has not begun has counted nothing.
 pub(crate) fn or_zero(expr: &str) -> String {
     format!("({expr}) or vector(0)")
+}
+
+/// The value of the fleet if there is one, else 0, but nothing if nobody looks.
+pub(crate) fn or_zero_while_seen(expr: &str) -> String {
+    format!("({expr}) or (vector(0) and on () {SOMEBODY_LOOKS})")
+}
+
+/// 0 while somebody looks and `expr` has no series at all: a line for the panel that shows it.
+pub(crate) fn zero_without(expr: &str) -> String {
+    format!("(vector(0) and on () {SOMEBODY_LOOKS}) unless on () {expr}")
 }
 
 fn aggregate(operator: &str, labels: &str, expr: &str) -> String {

@@ -32,9 +32,13 @@ const INTAKE_REFUSING: Alert = Alert::named("DistrackIntakeRefusing");
 const CANARY_STALE: Alert = Alert::above("DistrackCanaryStale", 120.0);
 const CANARY_FAILING: Alert = Alert::named("DistrackCanaryFailing");
 
+/// The line of a panel of queues that stands for none.
+const IDLE: &str = "no queue has tasks";
+
 // What an empty panel says, where several have the same reason.
 const NO_COORDINATOR: &str = "No coordinator is scraped";
 const NO_SCHEDULER: &str = "No scheduler is scraped";
 const NO_WORKER: &str = "No worker is scraped";
 const NO_RULES: &str = "No recording rules, or no coordinator is scraped";
+const NO_QUEUE: &str = "No queue has tasks, no recording rules, or no coordinator is scraped";
 const NO_TASK: &str = "No task in this time";

@@ -1,14 +1,14 @@
 //! Is it healthy? One screen: what was promised, what is now, and who says so.
 
 use super::{
-    CANARY_FAILING, CANARY_STALE, INTAKE_REFUSING, NO_COORDINATOR, NO_RULES, NO_TASK, NO_WORKER, NO_WORKERS,
+    CANARY_FAILING, CANARY_STALE, IDLE, INTAKE_REFUSING, NO_RULES, NO_TASK, NO_WORKER, NO_WORKERS,
     QUEUE_LAG_HIGH, WORKER_HEARTBEAT_STALE,
 };
 use crate::alert::Alert;
 use crate::dashboard::Dashboard;
 use crate::link::{self, Board};
 use crate::panel::Panel;
-use crate::promql::{fleet, or_zero, quantiles, rate_by};
+use crate::promql::{fleet, or_zero, or_zero_while_seen, quantiles, rate_by, zero_without};
 use crate::query::Query;
 use crate::table::Column;
 use crate::threshold::{Colour, Thresholds};
@@ -26,7 +26,7 @@ pub(super) fn dashboard() -> Dashboard {
 fn on_time() -> Panel {
     kept(
         "Started on time",
-        "First attempts of the last hour that started within 1 s of scheduled_at. The objective is 99 %.",
+        "First attempts of the last hour that started within 1 s of scheduled_at; what expired before did not. The objective is 99 %.",
         "No task was due in the last hour",
     )
     .query(Query::series("1 - distrack:slo_start_on_time:error_ratio_rate1h", "on time"))
@@ -36,7 +36,7 @@ fn on_time() -> Panel {
 fn accepted() -> Panel {
     kept(
         "Accepted",
-        "Submissions of the last hour that were answered without a 5xx. The objective is 99.9 %.",
+        "Submissions of the last hour that were answered, and without a 5xx. The objective is 99.9 %.",
         "Nothing was submitted in the last hour",
     )
     .query(Query::series("1 - distrack:slo_accepted:error_ratio_rate1h", "accepted"))
@@ -78,7 +78,7 @@ fn lag_now() -> Panel {
         "Age of the oldest task that is due and not claimed, in any queue. Grows while nothing runs.",
         NO_RULES,
     )
-    .query(Query::series("max(queue:distrack_queue_lag_seconds:max)", "lag"))
+    .query(Query::series(or_zero_while_seen("max(queue:distrack_queue_lag_seconds:max)"), "lag"))
     .alert(QUEUE_LAG_HIGH)
     .leads_to(Board::Queues)
 }
@@ -87,18 +87,18 @@ fn canary() -> Panel {
     Panel::stat(
         "Last canary",
         Unit::Seconds,
-        "How long ago a canary task went all the way: submitted, run, and known to be completed.",
-        "The canary is off (--canary)",
+        "How long ago a canary task went all the way: submitted, run, and known to be completed. Of several schedulers the worst.",
+        "The canary is off (--canary_interval)",
     )
-    .query(Query::series("time() - max(distrack_canary_last_success_timestamp_seconds)", "ago"))
+    .query(Query::series("time() - min(distrack_canary_last_success_timestamp_seconds)", "ago"))
     .alert(CANARY_STALE)
     .alert(CANARY_FAILING)
     .leads_to(Board::Internals)
 }
 
 fn alive() -> Panel {
-    Panel::stat("Workers alive", Unit::Count, "Workers whose heartbeat is on time.", NO_COORDINATOR)
-        .query(Query::series(fleet("", "distrack_workers", "state=\"alive\""), "alive"))
+    Panel::stat("Workers alive", Unit::Count, "Workers whose heartbeat is on time.", NO_RULES)
+        .query(Query::series(fleet("", "state:distrack_workers:max", "state=\"alive\""), "alive"))
         .alert(NO_WORKERS)
         .thresholds(Thresholds::red_below(1.0))
         .leads_to(Board::Workers)
@@ -124,6 +124,7 @@ fn lag() -> Panel {
         NO_RULES,
     )
     .query(Query::series("queue:distrack_queue_lag_seconds:max", "{{queue}}"))
+    .query(Query::series(zero_without("queue:distrack_queue_lag_seconds:max"), IDLE).may_be_empty())
     .alert(QUEUE_LAG_HIGH)
     .leads_to(Board::Queues)
     .series_lead_to("queue", Board::Queues)

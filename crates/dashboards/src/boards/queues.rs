@@ -1,14 +1,14 @@
 //! What waits, and for how long: does each queue keep up?
 
 use super::{
-    ATTEMPTS_LOST, DISPATCH_STALLED, INTAKE_REFUSING, NO_COORDINATOR, NO_RULES, NO_SCHEDULER, NO_TASK,
+    ATTEMPTS_LOST, DISPATCH_STALLED, IDLE, INTAKE_REFUSING, NO_QUEUE, NO_RULES, NO_SCHEDULER, NO_TASK,
     NO_WORKERS, QUEUE_LAG_HIGH,
 };
 use crate::alert::Alert;
 use crate::dashboard::Dashboard;
 use crate::link::{self, Board};
 use crate::panel::Panel;
-use crate::promql::{fleet, quantiles, rate_by};
+use crate::promql::{fleet, quantiles, rate_by, zero_without};
 use crate::query::Query;
 use crate::table::Column;
 use crate::threshold::{Colour, Thresholds};
@@ -30,13 +30,17 @@ pub(super) fn dashboard() -> Dashboard {
 
 fn now() -> Panel {
     let tasks = |state: &str| {
-        Query::rows(fleet("queue", "distrack_queue_tasks", &format!("state=\"{state}\", {CHOSEN}")))
+        Query::rows(fleet(
+            "queue",
+            "queue_state:distrack_queue_tasks:max",
+            &format!("state=\"{state}\", {CHOSEN}"),
+        ))
     };
     let recorded = |metric: &str| Query::rows(format!("queue:{metric}:max{{{CHOSEN}}}"));
     Panel::table(
         "Queues",
         "Each queue as the coordinators last saw it. Click a queue to see it alone; its latency is the second link.",
-        NO_RULES,
+        NO_QUEUE,
         [
             Column::label("queue", "Queue")
                 .link(link::from_cell("queue", Board::Queues))
@@ -59,13 +63,15 @@ fn now() -> Panel {
 }
 
 fn lag() -> Panel {
+    let lag = format!("queue:distrack_queue_lag_seconds:max{{{CHOSEN}}}");
     Panel::lines(
         "Lag",
         Unit::Seconds,
         "Age of the oldest task that is due and not claimed. Grows while nothing runs, and is 0 when nothing waits.",
         NO_RULES,
     )
-    .query(Query::series(format!("queue:distrack_queue_lag_seconds:max{{{CHOSEN}}}"), "{{queue}}"))
+    .query(Query::series(&lag, "{{queue}}"))
+    .query(Query::series(zero_without(&lag), IDLE).may_be_empty())
     .alert(QUEUE_LAG_HIGH)
     .alert(DISPATCH_STALLED)
     .series_lead_to("queue", Board::Queues)
@@ -76,7 +82,7 @@ fn ready() -> Panel {
         "Ready",
         Unit::Count,
         "Tasks that are due and not claimed. Above 100 and growing for long, the queue does not drain.",
-        NO_RULES,
+        NO_QUEUE,
     )
     .query(Query::series(format!("queue:distrack_queue_tasks_ready:max{{{CHOSEN}}}"), "{{queue}}"))
     .alert(Alert::above("DistrackQueueNotDraining", 100.0))
@@ -84,14 +90,13 @@ fn ready() -> Panel {
 }
 
 fn by_state() -> Panel {
-    let tasks = fleet("queue, state", "distrack_queue_tasks", CHOSEN);
     Panel::stack(
         "Tasks that have not ended",
         Unit::Count,
         "Scheduled: not due yet. Ready: due, not claimed. Dispatched: on their way to a worker. Running: a command runs.",
-        NO_COORDINATOR,
+        NO_QUEUE,
     )
-    .query(Query::series(format!("sum by (state) ({tasks})"), "{{state}}"))
+    .query(Query::series(format!("sum by (state) (queue_state:distrack_queue_tasks:max{{{CHOSEN}}})"), "{{state}}"))
 }
 
 fn in_and_out() -> Panel {
@@ -134,7 +139,7 @@ fn workers() -> Panel {
         "Workers",
         Unit::Count,
         "Workers that are alive, not draining, and serve the queue. With none, nothing of it starts.",
-        NO_RULES,
+        NO_QUEUE,
     )
     .query(Query::series(format!("queue:distrack_queue_workers:max{{{CHOSEN}}}"), "{{queue}}"))
     .alert(NO_WORKERS)
@@ -172,12 +177,13 @@ fn ended() -> Panel {
 }
 
 fn failures() -> Panel {
-    let failed = rate_by("queue", "distrack_tasks_finished_total", &format!("state=\"failed\", {CHOSEN}"));
-    let ended = rate_by("queue", "distrack_tasks_finished_total", CHOSEN);
+    let ended = "queue_state:distrack_tasks_finished_total:increase15m";
+    let failed = format!("sum by (queue) ({ended}{{state=\"failed\", {CHOSEN}}})");
+    let ended = format!("sum by (queue) ({ended}{{{CHOSEN}}})");
     Panel::lines(
         "Failed, of those that ended",
         Unit::Share,
-        "Tasks that used up their attempts, of all that ended.",
+        "Tasks that used up their attempts, of all that ended within 15 minutes.",
         "No task failed in this time",
     )
     .query(Query::series(format!("{failed} / ({ended} > 0)"), "{{queue}}").may_be_empty())

@@ -118,6 +118,25 @@ fn every_column_of_a_table_shows_a_label_or_the_answer_of_one_of_its_queries() {
 }
 
 #[test]
+fn every_flag_named_is_one_that_there_is() {
+    let readme = crate::read("README.md");
+    let is_flag = |c: char| c.is_ascii_lowercase() || c == '_';
+    let flags = |text: &str| -> BTreeSet<String> {
+        let rest = text.split("--").skip(1);
+        rest.map(|rest| rest.chars().take_while(|c| is_flag(*c)).collect())
+            .filter(|flag: &String| !flag.is_empty())
+            .collect()
+    };
+    let known = flags(&readme);
+    assert!(known.len() > 20, "the table of settings was not understood");
+    for (name, panel) in panels() {
+        for flag in crate::strings(&panel).into_iter().flat_map(flags) {
+            assert!(known.contains(&flag), "{name}: there is no --{flag}");
+        }
+    }
+}
+
+#[test]
 fn a_heat_map_gets_buckets_and_nothing_else_does() {
     let is_heatmap = |panel: &Value| panel["type"] == "heatmap";
     for (name, panel) in panels() {

@@ -82,15 +82,43 @@ fn every_label_grouped_by_is_one_that_a_metric_of_the_expression_has() {
 }
 
 #[test]
-fn of_a_fleet_wide_gauge_the_largest_is_taken_and_never_the_sum() {
+fn the_fleet_is_shown_as_the_rules_record_it_and_never_as_one_coordinator_saw_it_last() {
+    of_ours(|name, selector, metric| assert!(!metric.is("fleet-wide"), "{name}: {}", selector.metric));
+    let metrics = catalogue::metrics();
+    let of_the_fleet = |recorded: &str| {
+        let gauge = recorded.split(':').nth(1).and_then(|gauge| metrics.get(gauge));
+        gauge.is_some_and(|gauge| gauge.is("fleet-wide"))
+    };
+    let selectors = exprs().into_iter().flat_map(|(_, expr)| promql::read(&expr).selectors);
+    let seen = selectors.filter(|selector| of_the_fleet(&selector.metric)).count();
+    assert!(seen > 5, "the catalogue or the dashboards were not understood");
+}
+
+#[test]
+fn of_several_instants_the_oldest_counts() {
     let mut seen = 0;
-    of_ours(|name, selector, metric| {
-        if metric.is("fleet-wide") {
+    of_ours(|name, selector, _| {
+        if selector.metric == "distrack_canary_last_success_timestamp_seconds" {
             seen += 1;
-            assert_eq!(selector.aggregation(), Some("max"), "{name}: {}", selector.metric);
+            assert_eq!(selector.aggregation(), Some("min"), "{name}: one scheduler's canary hides another's");
         }
     });
-    assert!(seen > 5, "the catalogue or the dashboards were not understood");
+    assert!(seen > 0, "the canary is shown");
+}
+
+/// Queues without tasks have no series.
+#[test]
+fn a_fleet_that_has_nothing_to_do_has_a_lag_of_zero_if_somebody_looks() {
+    let mut seen = 0;
+    for (name, panel) in panels().into_iter().filter(|(_, panel)| panel["type"] != "table") {
+        let exprs: Vec<&str> = list(&panel["targets"]).iter().map(|target| text(&target["expr"])).collect();
+        if exprs.iter().any(|expr| expr.contains("distrack_queue_lag_seconds")) {
+            seen += 1;
+            let zero = "(vector(0) and on () count(instance:distrack_snapshot_timestamp_seconds:current))";
+            assert!(exprs.iter().any(|expr| expr.contains(zero)), "{name}: looks broken while nothing waits");
+        }
+    }
+    assert!(seen >= 3, "lag is shown");
 }
 
 #[test]

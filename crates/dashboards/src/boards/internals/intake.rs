@@ -11,12 +11,16 @@ use crate::threshold::Colour;
 use crate::unit::Unit;
 
 pub(super) fn requests() -> Panel {
-    Panel::lines("HTTP requests", Unit::PerSecond, "Requests answered, by status.", NO_SCHEDULER).query(
-        Query::series(
-            rate_by("http_response_status_code", "http_server_request_duration_seconds_count", CHOSEN),
-            "{{http_response_status_code}}",
-        ),
+    Panel::lines(
+        "HTTP requests",
+        Unit::PerSecond,
+        "Requests, by the status of their answer; 499 is a client that gave up before it had one.",
+        NO_SCHEDULER,
     )
+    .query(Query::series(
+        rate_by("http_response_status_code", "http_server_request_duration_seconds_count", CHOSEN),
+        "{{http_response_status_code}}",
+    ))
 }
 
 pub(super) fn requests_p99() -> Panel {
@@ -68,7 +72,7 @@ pub(super) fn canary_age() -> Panel {
         "The canary is off",
     )
     .query(Query::series(
-        format!("time() - max by (instance) (distrack_canary_last_success_timestamp_seconds{{{CHOSEN}}})"),
+        format!("time() - min by (instance) (distrack_canary_last_success_timestamp_seconds{{{CHOSEN}}})"),
         "{{instance}}",
     ))
     .alert(CANARY_STALE)

@@ -8,7 +8,7 @@ use crate::dashboard::Dashboard;
 use crate::kind::Band;
 use crate::link::{self, Board};
 use crate::panel::Panel;
-use crate::promql::{fleet, or_zero, quantile, rate_by};
+use crate::promql::{fleet, or_zero, or_zero_while_seen, quantile, rate_by};
 use crate::query::Query;
 use crate::table::Column;
 use crate::threshold::{Colour, Thresholds};
@@ -41,15 +41,15 @@ fn by_state(state: &'static str) -> Panel {
     let (title, says) = match state {
         "alive" => ("Alive", "Workers whose heartbeat is on time."),
         "late" => ("Late", "Workers that have been silent for half of their lease. They get no new task."),
-        _ => ("Lost", "Workers whose lease ran out. What they ran is lost."),
+        _ => ("Lost", "Workers whose lease ran out, and that are not back. What they ran is lost."),
     };
     let thresholds = match state {
         "alive" => Thresholds::red_below(1.0),
         "late" => Thresholds::none().yellow_from(1.0),
         _ => Thresholds::red_from(1.0),
     };
-    Panel::stat(title, Unit::Count, says, NO_COORDINATOR)
-        .query(Query::series(fleet("", "distrack_workers", &format!("state=\"{state}\"")), state))
+    Panel::stat(title, Unit::Count, says, NO_RULES)
+        .query(Query::series(fleet("", "state:distrack_workers:max", &format!("state=\"{state}\"")), state))
         .thresholds(thresholds)
 }
 
@@ -58,10 +58,10 @@ fn same_address() -> Panel {
         "Sharing an address",
         Unit::Count,
         "Workers that advertise an address that is not theirs alone. Only one of them can be reached.",
-        NO_COORDINATOR,
+        NO_RULES,
     )
     .query(Query::series(
-        or_zero("count(max by (worker_id) (distrack_worker_same_address) > 0)"),
+        or_zero_while_seen("count(worker:distrack_worker_same_address:max > 0)"),
         "sharing an address",
     ))
     .alert(Alert::named("DistrackWorkersShareAddress"))
@@ -101,7 +101,7 @@ fn now() -> Panel {
     .query(Query::rows(format!("worker:distrack_worker_heartbeat_age_seconds:max{{{WORKER}}}")))
     .all(
         ["distrack_worker_slots_used", "distrack_worker_same_address"]
-            .map(|gauge| Query::rows(fleet("worker, worker_id", gauge, WORKER))),
+            .map(|gauge| Query::rows(format!("worker:{gauge}:max{{{WORKER}}}"))),
     )
 }
 
@@ -157,6 +157,6 @@ fn used() -> Panel {
         "Slots in use, by the database. One that is always full beside others that are empty serves a queue alone.",
         "No worker is registered",
     )
-    .query(Query::series(fleet("worker", "distrack_worker_slots_used", WORKER), "{{worker}}"))
+    .query(Query::series(fleet("worker", "worker:distrack_worker_slots_used:max", WORKER), "{{worker}}"))
     .series_lead_to("worker", Board::Workers)
 }
