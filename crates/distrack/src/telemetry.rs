@@ -50,6 +50,9 @@ impl Telemetry {
             None if self.traces.is_on() => tracing::info!(role, "spans are exported"),
             None => {}
         }
+        if let Some(complaint) = self.traces.complaint() {
+            tracing::warn!(role, complaint, "a variable of tracing cannot be read");
+        }
     }
 
     /// The store as this service sees it.

@@ -45,6 +45,7 @@ struct On {
     service: &'static str,
     tracer: SdkTracer,
     provider: SdkTracerProvider,
+    complaint: Option<String>,
 }
 
 impl fmt::Debug for Traces {
@@ -87,9 +88,10 @@ impl Traces {
     ) -> Result<Self, String> {
         let counted = exporter::Counted::new(metrics);
         let processor = exporter::processor(endpoint, counted)?;
+        let (sampler, complaint) = sampler::from_environment();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
-            .with_sampler(sampler::from_environment())
+            .with_sampler(sampler)
             .with_id_generator(ids::Given)
             .with_resource(process.resource(service))
             .build();
@@ -97,12 +99,17 @@ impl Traces {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(SCHEMA);
         let tracer = provider.tracer_with_scope(scope.build());
-        Ok(Self(Some(Arc::new(On { service, tracer, provider }))))
+        Ok(Self(Some(Arc::new(On { service, tracer, provider, complaint }))))
     }
 
     /// Whether spans are exported at all.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// What is wrong with the variables, although spans are exported.
+    pub fn complaint(&self) -> Option<&str> {
+        self.0.as_ref()?.complaint.as_deref()
     }
 
     /// Whether spans of this context are recorded: worth asking before their parts are put together.

@@ -1,7 +1,7 @@
 //! From the end of a span to the collector, in a thread of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -10,6 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanProcessor};
 use prometheus::IntCounter;
+use tracing::{info, warn};
 
 use super::tls;
 use super::variables::set;
@@ -46,11 +47,10 @@ pub(super) fn processor(endpoint: &str, counted: Counted) -> Result<Bounded, Str
     // Room for what the bound below lets through, so that nothing is dropped unseen.
     let config =
         BatchConfigBuilder::default().with_max_queue_size(QUEUE + BATCH).with_max_export_batch_size(BATCH);
-    let config = match set("OTEL_BSP_SCHEDULE_DELAY") {
-        Some(_) => config,
-        None => config.with_scheduled_delay(EVERY),
-    };
-    let config = config.build();
+    let delay = set("OTEL_BSP_SCHEDULE_DELAY").and_then(|millis| millis.parse().ok());
+    // Without any the processor would never rest.
+    let delay = delay.filter(|millis| *millis > 0).map_or(EVERY, Duration::from_millis);
+    let config = config.with_scheduled_delay(delay).build();
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
     Ok(Bounded { batches, counted })
 }
@@ -62,6 +62,7 @@ pub(super) struct Counted {
     queue_full: IntCounter,
     export_failed: IntCounter,
     waiting: Arc<AtomicUsize>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Counted {
@@ -79,6 +80,7 @@ impl Counted {
             queue_full: dropped.with_label_values(&["queue_full"]),
             export_failed: dropped.with_label_values(&["export_failed"]),
             waiting: Arc::default(),
+            failing: Arc::default(),
         }
     }
 }
@@ -115,7 +117,7 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts what the collector takes.
+/// Counts what the collector takes, and says when that changes.
 #[derive(Debug)]
 struct Counting {
     exporter: SpanExporter,
@@ -129,6 +131,15 @@ impl opentelemetry_sdk::trace::SpanExporter for Counting {
         self.counted.waiting.fetch_sub(spans, Ordering::Relaxed);
         let counter = if sent.is_ok() { &self.counted.exported } else { &self.counted.export_failed };
         counter.inc_by(spans as u64);
+        match &sent {
+            Err(error) if !self.counted.failing.swap(true, Ordering::Relaxed) => {
+                warn!(%error, "the collector takes no spans");
+            }
+            Ok(()) if self.counted.failing.swap(false, Ordering::Relaxed) => {
+                info!("the collector takes spans again");
+            }
+            _ => {}
+        }
         sent
     }
 

@@ -19,6 +19,11 @@ pub(super) fn with<T>(context: &TraceContext, build: impl FnOnce() -> T) -> T {
     built
 }
 
+/// Whether a span is being built under ids of [`with`].
+pub(super) fn are_given() -> bool {
+    NEXT.get().is_some()
+}
+
 /// Gives out the ids that were set, else random ones.
 #[derive(Debug)]
 pub(super) struct Given;
