@@ -172,12 +172,15 @@ async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
                     return;
                 }
                 if coordinator.wait(Duration::from_millis(200) * tries).await.is_stopping() {
-                    return;
+                    break;
                 }
             }
         }
     }
-    if !delivery.maybe_sent {
+    if delivery.maybe_sent {
+        // The worker's next registration tells.
+        delivery.all_came_to(coordinator, "unanswered");
+    } else {
         delivery.all_came_to(coordinator, "not_delivered");
         give_back(coordinator, delivery.session, refs(&delivery.attempts)).await;
     }
@@ -323,7 +326,7 @@ async fn give_back(coordinator: &Coordinator, session: SessionId, attempts: Vec<
     coordinator.fleet.vacate(session, &attempts);
     loop {
         match coordinator.store.release(attempts.clone()).await {
-            Ok(released) => return coordinator.metrics.released.inc_by(released),
+            Ok(released) => return coordinator.metrics.gave_back(&released),
             Err(error) => warn!(%error, attempts = attempts.len(), "cannot give attempts back"),
         }
         if coordinator.wait(Duration::from_secs(1)).await.is_stopping() {
@@ -339,7 +342,12 @@ async fn unread(coordinator: &Coordinator, delivery: Delivery, status: &Status) 
         tokio::join!(Box::pin(deliver(coordinator, one)), Box::pin(deliver(coordinator, other)));
         return;
     }
-    warn!(worker = delivery.worker, error = %status, "an assignment was refused as unreadable");
+    for traced in &delivery.attempts {
+        warn!(
+            task_id = %traced.attempt.task, attempt = traced.number, trace_id = %traced.trace.trace_id,
+            worker = delivery.worker, error = %status, "an assignment was refused as unreadable"
+        );
+    }
     delivery.all_came_to(coordinator, "unreadable");
     let attempts = refs(&delivery.attempts);
     coordinator.fleet.vacate(delivery.session, &attempts);

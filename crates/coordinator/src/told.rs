@@ -96,7 +96,7 @@ pub(crate) fn lost(coordinator: &Coordinator, lost: &[Progress]) {
         );
         coordinator.metrics.progressed(progress, exemplar(traces, progress.trace.as_ref()));
         let (Some(trace), Some(end)) = (&progress.trace, progress.end) else { continue };
-        let context = traces.child(trace);
+        let context = spans::execute_context(traces, trace);
         let about = about(progress);
         let execute =
             spans::Execute { about, worker: progress.worker.as_deref(), cause: end.cause.map(Cause::as_str) };

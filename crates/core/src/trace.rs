@@ -63,6 +63,15 @@ macro_rules! hex_id {
 hex_id!(TraceId, 16);
 hex_id!(SpanId, 8);
 
+impl SpanId {
+    /// The id of a second span that goes with this one: whoever knows one knows the other.
+    #[must_use]
+    pub fn paired(self) -> Self {
+        // Of all ids one has no complement, and keeps to itself.
+        Self::from_bytes(self.0.map(|byte| !byte)).unwrap_or(self)
+    }
+}
+
 fn read_hex(text: &str, bytes: &mut [u8]) -> Result<(), ()> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),

@@ -123,6 +123,9 @@ impl Intake {
         let commit = tokio::spawn(async move {
             let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone).await;
             drop((place, turn));
+            if let Err(failure) = &stored {
+                batch.iter().for_each(|one| committer.note_unknown(&one.task, failure, &origin));
+            }
             let stored: Vec<Stored> = batch.into_iter().map(|one| one.task).zip(stored?).collect();
             let at = request_trace::now();
             stored.iter().for_each(|(task, submitted)| committer.note(task, submitted, &origin, at));
@@ -206,7 +209,10 @@ impl Committer {
             }
             Err(failure) => {
                 let problem = failure.said();
-                group.into_iter().for_each(|waiting| waiting.refused(problem.clone()));
+                for waiting in group {
+                    self.note_unknown(&waiting.submission.task, &failure, &waiting.origin);
+                    waiting.refused(problem.clone());
+                }
             }
         }
     }
@@ -226,6 +232,15 @@ impl Committer {
         let about = (task.id, task.queue.as_str());
         let between = (trace.since, at);
         spans::schedule(&self.traces, &task.trace, &trace.context, about, Some(*scheduled_at), between);
+    }
+
+    /// Traces a task that may be stored: if it is, what happens to it is below this.
+    fn note_unknown(&self, task: &NewTask, failure: &Failure, origin: &Origin) {
+        if matches!(failure, Failure::Unknown | Failure::Store(StoreError::Unavailable(_))) {
+            let (trace, about) = (&origin.trace, (task.id, task.queue.as_str()));
+            let between = (trace.since, request_trace::now());
+            spans::schedule_unknown(&self.traces, &task.trace, &trace.context, about, between);
+        }
     }
 }
 

@@ -18,6 +18,10 @@ use crate::problem::Problem;
 const UNTRACED: [&str; 5] = ["/metrics", "/livez", "/readyz", "/openapi.json", "/docs"];
 /// The most tasks of a batch that share the request's trace. More in one trace are of no use to anybody.
 const SHARED: usize = 100;
+/// The longest path in a span, in bytes: anybody can ask for any.
+const MOST_PATH: usize = 1024;
+/// The longest host: a name has 253 characters.
+const MOST_HOST: usize = 260;
 
 /// The request's position in its trace, and when it came.
 #[derive(Clone, Debug)]
@@ -39,7 +43,8 @@ impl RequestTrace {
         if count <= SHARED {
             return traces.child(&self.context);
         }
-        let (flags, state) = (self.context.flags, self.context.state.clone());
+        let flags = if traces.records(&self.context) { self.context.flags } else { 0 };
+        let state = self.context.state.clone();
         TraceContext { flags, state, ..TraceContext::root() }
     }
 }
@@ -123,7 +128,9 @@ fn server_span(request: &Request, route: Option<&str>, task: Option<TaskId>) -> 
     let method = method_name(request.method());
     let verb = if method == "_OTHER" { "HTTP" } else { method };
     let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let host = request.headers().get(HOST).filter(|host| host.len() <= MOST_HOST);
+    let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let path = request.uri().path();
     info_span!(
         parent: None,
         "request",
@@ -134,7 +141,7 @@ fn server_span(request: &Request, route: Option<&str>, task: Option<TaskId>) -> 
         http.request.method = method,
         http.route = route,
         http.response.status_code = Empty,
-        url.path = request.uri().path(),
+        url.path = &path[..path.floor_char_boundary(MOST_PATH)],
         url.scheme = "http",
         server.address = host.as_ref().map(Authority::host),
         server.port = host.as_ref().and_then(Authority::port_u16).map(i64::from),

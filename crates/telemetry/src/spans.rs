@@ -47,10 +47,34 @@ pub fn schedule(
     scheduled_at: Option<DateTime<Utc>>,
     between: Between,
 ) {
+    schedule_as(traces, context, request, (task, queue), scheduled_at, None, between);
+}
+
+/// Records a `schedule {queue}` of which nobody knows whether it came to the database.
+pub fn schedule_unknown(
+    traces: &Traces,
+    context: &TraceContext,
+    request: &TraceContext,
+    about: (TaskId, &str),
+    between: Between,
+) {
+    schedule_as(traces, context, request, about, None, Some("database"), between);
+}
+
+fn schedule_as(
+    traces: &Traces,
+    context: &TraceContext,
+    request: &TraceContext,
+    (task, queue): (TaskId, &str),
+    scheduled_at: Option<DateTime<Utc>>,
+    failed: Option<&'static str>,
+    between: Between,
+) {
     if !traces.records(context) {
         return;
     }
     let span = Span::new(SpanKind::Producer, format!("schedule {queue}"), context, between)
+        .failed(failed)
         .messaging("schedule", "send", Some(queue))
         .with(names::MESSAGING_MESSAGE_ID, task.to_string())
         .with(names::TASK_ID, task.to_string())
@@ -174,6 +198,15 @@ pub struct Execute<'a> {
     pub cause: Option<&'static str>,
 }
 
+/// Where an attempt's `execute` span is: the worker that runs it and the coordinator that closes it in the worker's place
+/// know it alike, so that what the command recorded is below it either way.
+pub fn execute_context(traces: &Traces, attempt: &TraceContext) -> TraceContext {
+    match traces.records(attempt) {
+        true => TraceContext { span_id: attempt.span_id.paired(), ..attempt.clone() },
+        false => attempt.clone(),
+    }
+}
+
 /// Records an [`Execute`], below the attempt's own span.
 pub fn execute(
     traces: &Traces,
@@ -247,9 +280,18 @@ pub fn command(
     traces.record(command.about.on(span));
 }
 
+/// As much of a command line as a batch of spans has room for: collectors take 4 MiB at once.
 fn strings(texts: Vec<String>) -> opentelemetry::Value {
-    let texts: Vec<opentelemetry::StringValue> = texts.into_iter().map(Into::into).collect();
-    opentelemetry::Value::Array(texts.into())
+    const MOST: (usize, usize) = (256, 4096);
+    let (most, mut left) = MOST;
+    let texts = texts.into_iter().take(most).map_while(|mut text| {
+        (left > 0 || text.is_empty()).then(|| {
+            text.truncate(text.floor_char_boundary(left));
+            left -= text.len();
+            opentelemetry::StringValue::from(text)
+        })
+    });
+    opentelemetry::Value::Array(texts.collect::<Vec<_>>().into())
 }
 
 /// `finish {queue}`: from the report's arrival to the outcome in the database.

@@ -38,6 +38,8 @@ pub struct ExportedSpan {
     /// Trace id, span id and role of each link.
     pub links: Vec<(String, String, String)>,
     pub is_error: bool,
+    /// What its status says, and its events, as they came.
+    pub said: String,
 }
 
 /// A running collector; stops when it is dropped.
@@ -161,6 +163,7 @@ fn exported(span: otlp::Span, resource: &BTreeMap<String, String>) -> ExportedSp
         parent_span_id: hex(&span.parent_span_id),
         links: span.links.iter().map(link).collect(),
         is_error: span.status.as_ref().is_some_and(|status| status.code() == otlp::status::StatusCode::Error),
+        said: format!("{:?} {:?}", span.status, span.events),
         start_ns: span.start_time_unix_nano,
         end_ns: span.end_time_unix_nano,
         attributes: texts(&span.attributes),

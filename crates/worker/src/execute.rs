@@ -84,7 +84,7 @@ impl Execute {
         ending.outcome.cause = Some(Cause::WorkerLost);
         self.instruments.ended(&ending.outcome);
         if let Some(traced) = traced {
-            self.teller.end(traced, assignment, &ending);
+            self.teller.command(traced, assignment, &ending);
         }
         self.held.forget([assignment.attempt]);
     }
@@ -101,7 +101,7 @@ impl Execute {
             outcome = ending.outcome.cause.map_or("success", Cause::as_str),
             exit_code = ending.outcome.exit_code,
             ran_ms = ending.ran().and_then(|ran| u64::try_from(ran.as_millis()).ok()),
-            error = ending.outcome.error,
+            error = ending.outcome.error.as_deref().filter(|_| self.teller.may_say(&ending.outcome)),
             "attempt ended"
         );
     }

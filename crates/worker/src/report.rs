@@ -135,7 +135,13 @@ impl Delivery {
             if batch.len() > 1 {
                 return outbox.put_back_alone(batch);
             }
-            error!(error = refused.message(), attempt = ?batch.attempts().next(), "a report was refused for good");
+            let attempt = batch.attempts().next();
+            error!(
+                task_id = attempt.map(|attempt| display(attempt.task)),
+                epoch = attempt.map(|attempt| attempt.epoch),
+                error = refused.message(),
+                "a report was refused for good"
+            );
             return self.give_up(&batch);
         }
         if matches!(refused.code(), Code::NotFound | Code::FailedPrecondition) {
@@ -148,7 +154,9 @@ impl Delivery {
         match (backoff.blames_the_batch(), batch.len()) {
             (false, _) => outbox.put_back(batch),
             (true, 1) => {
-                error!(error = refused.message(), code = ?refused.code(), attempt = ?batch.attempts().next(),
+                let attempt = batch.attempts().next();
+                error!(task_id = attempt.map(|attempt| display(attempt.task)),
+                    epoch = attempt.map(|attempt| attempt.epoch), error = refused.message(), code = ?refused.code(),
                     "a report cannot be delivered, it is kept and others go first");
                 outbox.put_aside(batch);
             }

@@ -1,6 +1,6 @@
 //! An attempt's spans: where they are before it runs, and what they say once it has ended.
 
-use distrack_core::{Cause, Executor, Program, TraceContext};
+use distrack_core::{Cause, Executor, Outcome, Program, TraceContext};
 use distrack_telemetry::Traces;
 use distrack_telemetry::spans::{self, About};
 
@@ -34,9 +34,15 @@ pub(crate) struct Traced {
 impl Teller {
     /// Places the spans of an attempt that was just accepted.
     pub(crate) fn begin(&self, attempt: &TraceContext) -> Traced {
-        let execute = self.traces.child(attempt);
+        let execute = spans::execute_context(&self.traces, attempt);
         let command = self.traces.child(&execute);
         Traced { attempt: attempt.clone(), execute, command, accepted: Moment::now() }
+    }
+
+    /// Whether the words of an outcome may be logged: of a program that cannot be started they name it, and where it was
+    /// looked for, which are parts of the command and its environment.
+    pub(crate) fn may_say(&self, outcome: &Outcome) -> bool {
+        self.show_command || outcome.cause != Some(Cause::SpawnFailed)
     }
 
     /// Records the spans of an attempt that has ended.
@@ -44,12 +50,20 @@ impl Teller {
         if !self.traces.records(&traced.execute) {
             return;
         }
-        let about = About {
-            attempt: assignment.attempt,
-            number: assignment.number,
-            queue: assignment.queue.as_str(),
-        };
-        let outcome = &ending.outcome;
+        self.command(traced, assignment, ending);
+        let (about, cause) = (about(assignment), ending.outcome.cause.map(Cause::as_str));
+        let execute = spans::Execute { about, worker: Some(&self.worker), cause };
+        let between = (traced.accepted.wall(), ending.ended.wall());
+        spans::execute(&self.traces, &traced.execute, &traced.attempt, &execute, between);
+    }
+
+    /// Records the span of its process. All there is to record of an attempt that was lost: its end is told by whoever
+    /// lost it.
+    pub(crate) fn command(&self, traced: &Traced, assignment: &Assignment, ending: &Ending) {
+        if !self.traces.records(&traced.execute) {
+            return;
+        }
+        let (about, outcome) = (about(assignment), &ending.outcome);
         let cause = outcome.cause.map(Cause::as_str);
         if let Some(started) = ending.started.filter(|_| assignment.spec.executor == Executor::Process) {
             let command = spans::Command {
@@ -66,10 +80,11 @@ impl Teller {
             let between = (started.wall(), ending.ended.wall());
             spans::command(&self.traces, &traced.command, &traced.execute, command, between);
         }
-        let execute = spans::Execute { about, worker: Some(&self.worker), cause };
-        let between = (traced.accepted.wall(), ending.ended.wall());
-        spans::execute(&self.traces, &traced.execute, &traced.attempt, &execute, between);
     }
+}
+
+fn about(assignment: &Assignment) -> About<'_> {
+    About { attempt: assignment.attempt, number: assignment.number, queue: assignment.queue.as_str() }
 }
 
 fn executable(program: &Program) -> &str {

@@ -1,6 +1,7 @@
 //! What a request leaves in its trace, and what it hands on with its tasks.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use distrack_core::{TaskId, TraceContext};
 use distrack_scheduler::Settings;
@@ -55,6 +56,24 @@ fn assert_keys(span: &ExportedSpan, keys: &[&str]) {
 
 fn code(span: &ExportedSpan) -> &str {
     span.status.as_ref().map_or("STATUS_CODE_UNSET", |status| status.code.as_str())
+}
+
+#[tokio::test]
+async fn a_task_of_which_nobody_knows_whether_it_is_stored_has_its_schedule_span() {
+    let mut collector = Collector::start().await;
+    let settings = Settings { store_timeout: Duration::from_millis(100), ..Settings::default() };
+    let scheduler = Scheduler::traced(settings, collector.traces.clone()).await;
+    scheduler.store.set_open(false);
+    let task = json!({"command": "true"});
+    let batch = json!({"tasks": [task]});
+    for (count, route, body) in [(1, "/v1/tasks", task), (2, "/v1/tasks/batch", batch)] {
+        scheduler.post(route, &body).await.problem(503, "commit_unknown");
+        let mut spans = collector.wait(count, |span| span.name == "schedule default").await;
+        let span = spans.pop().unwrap();
+        assert_eq!((span.kind.as_str(), code(&span)), (PRODUCER, "STATUS_CODE_ERROR"), "{route}");
+        assert_eq!(attribute(&span, "error.type"), Some("database"), "{route}");
+    }
+    scheduler.store.set_open(true);
 }
 
 #[tokio::test]
