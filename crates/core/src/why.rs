@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 
 use crate::attempt::Attempt;
 use crate::id::SessionId;
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 use crate::spec::QueueName;
 use crate::state::TaskState;
 use crate::task::Task;
@@ -37,6 +37,8 @@ pub struct Facts {
     pub attempts: Vec<Attempt>,
     /// Due tasks of its queue that are claimed before it, at most one more than [`MOST_AHEAD`]; 0 unless it is due.
     pub ahead: u32,
+    /// Those of them that require labels: a worker without these passes them by.
+    pub ahead_requiring: u32,
     /// While it waits: every open session, and those lost lately. While it is held: the session that holds it. Once
     /// it has ended: the open sessions of workers by the name of the one that had it.
     pub sessions: Vec<Serving>,
@@ -59,6 +61,8 @@ pub struct Serving {
     pub held: u32,
     /// When the command that has run longest on it started.
     pub oldest_started_at: Option<DateTime<Utc>>,
+    /// When what it holds was last claimed.
+    pub newest_picked_at: Option<DateTime<Utc>>,
     /// The queues that it serves; `None` for all.
     pub queues: Option<Vec<QueueName>>,
     /// What it has.
@@ -120,6 +124,8 @@ codes! {
     AboutToStart = "about_to_start";
     /// A slot is free, yet nobody claims it.
     NotClaimed = "not_claimed";
+    /// It was claimed, and given back because its worker did not take it.
+    GivenBack = "given_back";
     /// A worker has it, and has not said that the command started.
     Dispatched = "dispatched";
     /// Its command runs.
@@ -265,12 +271,24 @@ impl Facts {
         Self::between(self.now, at)
     }
 
-    /// "attempt 2 of 5". A lost or interrupted attempt uses up none, so that there may be more than are permitted.
+    /// "attempt 2 of 5". A lost or interrupted attempt uses up none: after one the number says nothing of what is left.
     fn attempt_of(&self, attempt: u32) -> String {
+        let free = |before: &&Attempt| {
+            let cause = before.outcome.as_ref().and_then(|outcome| outcome.cause);
+            before.attempt < attempt && matches!(cause, Some(Cause::WorkerLost | Cause::Interrupted))
+        };
         match self.task.policy.max_attempts {
-            most if attempt <= most => format!("attempt {attempt} of {most}"),
+            most if attempt <= most && !self.attempts.iter().any(|before| free(&before)) => {
+                format!("attempt {attempt} of {most}")
+            }
             _ => format!("attempt {attempt}"),
         }
+    }
+
+    /// How often it was claimed in vain: each claim raises the epoch, and one that is given back leaves nothing else.
+    fn given_back(&self) -> u32 {
+        let claims = u32::try_from(self.task.epoch).unwrap_or(u32::MAX);
+        claims.saturating_sub(u32::try_from(self.attempts.len()).unwrap_or(u32::MAX))
     }
 
     /// The attempts that ended before the last one, the latest first, as reasons.

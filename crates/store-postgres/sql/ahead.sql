@@ -12,17 +12,19 @@ WITH RECURSIVE lanes AS (
         ORDER BY queue, (-priority) LIMIT 1
     ) next
 )
-SELECT count(*) AS "ahead!" FROM (
-    SELECT 1
+SELECT count(*) AS "ahead!", count(*) FILTER (WHERE requires) AS "requiring!" FROM (
+    -- Of a higher rank all that are due, of its own those that were due before it. An index is left at the end of its
+    -- first column only: those that were due at the very same instant are a part of their own.
+    SELECT found.requires
     FROM lanes CROSS JOIN LATERAL (
-        SELECT 1 FROM tasks
+        SELECT requires IS NOT NULL AS requires FROM tasks
         WHERE state = 0 AND queue = $1 AND (-priority) = lanes.rank
-          -- Of its own rank those that were due before it, of a higher one all that are due.
-          AND (due_at, id) < (
-              CASE WHEN lanes.rank = $2 THEN $3::timestamptz ELSE now() END,
-              CASE WHEN lanes.rank = $2 THEN $4::uuid ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END
-          )
-        ORDER BY due_at, id LIMIT $5
+          AND due_at < CASE WHEN lanes.rank = $2 THEN $3::timestamptz ELSE now() + interval '1 microsecond' END
+        ORDER BY due_at LIMIT $5
     ) found
+    UNION ALL
+    (SELECT requires IS NOT NULL FROM tasks
+     WHERE state = 0 AND queue = $1 AND (-priority) = $2 AND due_at = $3 AND id < $4
+     ORDER BY id LIMIT $5)
     LIMIT $5
 ) counted

@@ -10,9 +10,10 @@ use crate::error::store_error;
 use crate::row::{AttemptRow, ServingRow, TaskRow};
 
 /// One snapshot and one `now()` for all queries. With a large backlog the planner would rather read and sort all of it
-/// than walk the index as far as is counted, so that it is left no other way.
+/// than walk the index as far as is counted, so that it is left no other way. That makes plans look dear, and what looks
+/// dear is compiled, for a hundred times as long as it runs.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
 
 pub(crate) async fn explain(pool: &PgPool, task: TaskId) -> Result<Option<Facts>> {
     let mut transaction = pool.begin_with(BEGIN).await.map_err(store_error)?;
@@ -33,15 +34,16 @@ async fn look(connection: &mut PgConnection, id: TaskId) -> Result<Option<Facts>
         .await
         .map_err(store_error)?;
     let attempts = attempts.into_iter().map(Attempt::try_from).collect::<Result<_>>()?;
-    let ahead = if is_in_line(&task, clock.now) { ahead(connection, &task).await? } else { 0 };
+    let (ahead, ahead_requiring) =
+        if is_in_line(&task, clock.now) { ahead(connection, &task).await? } else { (0, 0) };
     let sessions = match Concerned::with(&task) {
         Some(concerned) => serving(connection, concerned).await?,
         None => Vec::new(),
     };
-    Ok(Some(Facts { now: clock.now, task, attempts, ahead, sessions }))
+    Ok(Some(Facts { now: clock.now, task, attempts, ahead, ahead_requiring, sessions }))
 }
 
-async fn ahead(connection: &mut PgConnection, task: &Task) -> Result<u32> {
+async fn ahead(connection: &mut PgConnection, task: &Task) -> Result<(u32, u32)> {
     let row = sqlx::query_file!(
         "sql/ahead.sql",
         task.queue.as_str(),
@@ -53,7 +55,7 @@ async fn ahead(connection: &mut PgConnection, task: &Task) -> Result<u32> {
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
-    counted(row.ahead)
+    counted(row.ahead, row.requiring)
 }
 
 async fn serving(connection: &mut PgConnection, concerned: Concerned) -> Result<Vec<Serving>> {

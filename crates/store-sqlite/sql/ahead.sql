@@ -11,12 +11,14 @@ WITH RECURSIVE lanes (rank) AS (
     )
     FROM lanes WHERE lanes.rank IS NOT NULL
 )
-SELECT count(*) AS "ahead!: i64" FROM (
-    SELECT 1
+SELECT count(*) AS "ahead!: i64", count(requires) AS "requiring!: i64" FROM (
+    SELECT t.requires
     FROM lanes CROSS JOIN tasks t
     WHERE t.state = 0 AND t.queue = $1 AND t.rank = lanes.rank
       -- Of its own rank those that were due before it, of a higher one all that are due.
-      AND t.due_at <= iif(lanes.rank = $2, $3, $5)
-      AND (lanes.rank < $2 OR t.due_at < $3 OR t.id < $4)
+      AND (t.due_at, t.id) < (
+          iif(lanes.rank = $2, $3, $5),
+          iif(lanes.rank = $2, $4, x'ffffffffffffffffffffffffffffffff')
+      )
     LIMIT $6
 )

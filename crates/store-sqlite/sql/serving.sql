@@ -8,7 +8,9 @@ SELECT
     s.lease_expires_at AS "lease_expires_at!: Instant",
     (SELECT count(*) FROM tasks t WHERE t.session_id = s.id AND t.state IN (1, 2)) AS "held!: i64",
     (SELECT min(t.started_at) FROM tasks t WHERE t.session_id = s.id AND t.state IN (1, 2))
-        AS "oldest_started_at: Instant"
+        AS "oldest_started_at: Instant",
+    (SELECT max(t.picked_at) FROM tasks t WHERE t.session_id = s.id AND t.state IN (1, 2))
+        AS "newest_picked_at: Instant"
 FROM sessions s
 WHERE CASE
     WHEN $1 IS NOT NULL THEN s.id = $1

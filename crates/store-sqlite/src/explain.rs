@@ -34,15 +34,16 @@ async fn look(connection: &mut SqliteConnection, database: &Database, id: TaskId
         .map_err(store_error)?;
     let attempts = attempts.into_iter().map(Attempt::try_from).collect::<Result<_>>()?;
     let instant = Instant::from(now).into();
-    let ahead = if is_in_line(&task, instant) { ahead(connection, &task, now).await? } else { 0 };
+    let (ahead, ahead_requiring) =
+        if is_in_line(&task, instant) { ahead(connection, &task, now).await? } else { (0, 0) };
     let sessions = match Concerned::with(&task) {
         Some(concerned) => serving(connection, concerned).await?,
         None => Vec::new(),
     };
-    Ok(Some(Facts { now: instant, task, attempts, ahead, sessions }))
+    Ok(Some(Facts { now: instant, task, attempts, ahead, ahead_requiring, sessions }))
 }
 
-async fn ahead(connection: &mut SqliteConnection, task: &Task, now: i64) -> Result<u32> {
+async fn ahead(connection: &mut SqliteConnection, task: &Task, now: i64) -> Result<(u32, u32)> {
     let row = sqlx::query_file!(
         "sql/ahead.sql",
         task.queue.as_str(),
@@ -55,7 +56,7 @@ async fn ahead(connection: &mut SqliteConnection, task: &Task, now: i64) -> Resu
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
-    counted(row.ahead)
+    counted(row.ahead, row.requiring)
 }
 
 async fn serving(connection: &mut SqliteConnection, concerned: Concerned) -> Result<Vec<Serving>> {

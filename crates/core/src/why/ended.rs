@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use super::waiting::given_back;
 use super::words::{instant, on, signal, span};
 use super::{Code, Facts, Reason, Why};
 use crate::attempt::Attempt;
@@ -102,7 +105,8 @@ fn failed(facts: &Facts, last: Option<&Attempt>) -> String {
         }
         Some(Cause::Interrupted) if task.policy.on_lost == OnLost::Fail => {
             return format!(
-                "failed: {its_worker} stopped while it ran, and on_lost=fail forbids a second run"
+                "failed: {its_worker} interrupted it{}, and on_lost=fail forbids a second run",
+                error()
             );
         }
         Some(Cause::Interrupted | Cause::Cancelled) | None => format!("failed{}", error()),
@@ -158,7 +162,7 @@ fn expired(facts: &Facts) -> String {
     let task = &facts.task;
     let Some(deadline) = task.expires_at else { return "expired".to_owned() };
     let at = instant(deadline);
-    if deadline < task.due_at {
+    if deadline <= task.due_at {
         return match task.attempt {
             0 => format!("expired: its deadline {at} lay before its time"),
             attempt => format!(
@@ -186,7 +190,7 @@ fn delays(facts: &Facts, last: &Attempt) -> Vec<Reason> {
     let due = facts.task.due_at;
     let waited = Facts::between(due, picked);
     if waited >= WORTH_SAYING {
-        delays.push(waited_until_claimed(facts, last, waited));
+        delays.extend(waited_until_claimed(facts, last, picked));
     }
     let taken = Facts::between(picked, started);
     if taken >= WORTH_SAYING {
@@ -197,27 +201,33 @@ fn delays(facts: &Facts, last: &Attempt) -> Vec<Reason> {
     delays
 }
 
-/// A slot, or the worker itself: it is known when that came, if nobody else has its name.
-fn waited_until_claimed(facts: &Facts, last: &Attempt, waited: Duration) -> Reason {
+/// The worker itself, if it is known when that came, and then a slot of it; or claims that came to nothing.
+fn waited_until_claimed(facts: &Facts, last: &Attempt, picked: DateTime<Utc>) -> Vec<Reason> {
+    let due = facts.task.due_at;
+    // Unless somebody else has its name.
     let joined = match facts.sessions.as_slice() {
-        [only] => Some(only.registered_at),
+        [only] => Some(only.registered_at).filter(|at| *at > due && *at <= picked),
         _ => None,
     };
-    let joined =
-        joined.filter(|at| *at > facts.task.due_at && last.picked_at.is_some_and(|picked| *at <= picked));
-    match (joined, last.worker.as_deref()) {
-        (Some(at), Some(name)) => {
-            let text = format!(
-                "it waited for a worker: {name} came {} after it was due",
-                span(Facts::between(facts.task.due_at, at))
-            );
-            Reason::new(Code::WaitedForWorker, text).lasts(waited).at(at).worker(Some(name))
-        }
-        _ => {
-            let reason = Reason::new(Code::WaitedForSlot, format!("it waited {} for a slot", span(waited)));
-            reason.lasts(waited).change("more slots or workers for its queue")
+    let mut waited = Vec::new();
+    if let (Some(at), Some(name)) = (joined, last.worker.as_deref()) {
+        let missing = Facts::between(due, at);
+        let text = format!("it waited for a worker: {name} came {} after it was due", span(missing));
+        waited.push(Reason::new(Code::WaitedForWorker, text).lasts(missing).at(at).worker(Some(name)));
+    }
+    let rest = Facts::between(joined.unwrap_or(due), picked);
+    if rest < WORTH_SAYING {
+        return waited;
+    }
+    match given_back(facts) {
+        // Nobody knows how long the slots were taken, if they were.
+        Some(in_vain) => waited.push(Reason { lasts: Some(rest), ..in_vain }),
+        None => {
+            let reason = Reason::new(Code::WaitedForSlot, format!("it waited {} for a slot", span(rest)));
+            waited.push(reason.lasts(rest).change("more slots or workers for its queue"));
         }
     }
+    waited
 }
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ fn a_worker_that_came_after_the_task_was_due_is_what_it_waited_for() {
     late.sessions[0].registered_at = at(3100);
     let expected = "completed in 1 s on w1; it started 3.2 s late: it waited for a worker: w1 came 3.1 s after it was due";
     assert_eq!(said(&late), expected);
+    late.sessions[0].registered_at = at(1000);
+    let expected = "completed in 1 s on w1; it started 3.2 s late: it waited for a worker: w1 came 1 s after it was due and it waited 2.1 s for a slot";
+    assert_eq!(said(&late), expected);
+    let lasts: Vec<_> = explain(&late).reasons.iter().skip(2).map(|reason| reason.lasts.unwrap()).collect();
+    assert_eq!(lasts, [Duration::from_millis(1000), Duration::from_millis(2150)]);
     for registered in [at(-1), at(3160)] {
         late.sessions[0].registered_at = registered;
         assert!(said(&late).ends_with("it waited 3.1 s for a slot"), "{registered}");
@@ -68,6 +73,19 @@ fn a_worker_that_came_after_the_task_was_due_is_what_it_waited_for() {
     late.sessions = vec![worker("w1", late.now), worker("w1", late.now)];
     late.sessions[0].registered_at = at(3100);
     assert!(said(&late).ends_with("it waited 3.1 s for a slot"), "two workers of one name tell nothing");
+}
+
+#[test]
+fn claims_that_came_to_nothing_are_what_it_waited_for() {
+    let mut late = plain().claimed(3150).started(3200).ended(4200, Outcome::success(), TaskState::Completed);
+    late.task.epoch += 2;
+    late.attempts[0].epoch += 2;
+    assert_eq!(codes(&late), [Code::Completed, Code::StartedLate, Code::GivenBack]);
+    assert!(
+        said(&late).contains("late: it was claimed 2 times and given back: the worker"),
+        "{}",
+        said(&late)
+    );
 }
 
 #[test]
@@ -132,7 +150,7 @@ fn a_lost_worker_is_told_as_poison_or_as_the_one_run_that_was_permitted() {
     let expected = "failed: its worker w1 was lost with it, and on_lost=fail forbids a second run";
     assert_eq!(said(&lost), expected);
     let stopped = ended(once(), ended_by(Cause::Interrupted), TaskState::Failed);
-    let expected = "failed: its worker w1 stopped while it ran, and on_lost=fail forbids a second run";
+    let expected = "failed: its worker w1 interrupted it (said so), and on_lost=fail forbids a second run";
     assert_eq!(said(&stopped), expected);
 }
 
@@ -176,6 +194,8 @@ fn an_expiry_says_how_long_it_waited() {
     let expected =
         "expired: no slot came free for it before its deadline 2030-01-31T12:00:05Z, 5 s after it was due";
     assert_eq!(said(&expired), expected);
+    expired.task.due_at = at(5000);
+    assert_eq!(said(&expired), "expired: its deadline 2030-01-31T12:00:05Z lay before its time");
     expired.task.due_at = at(9000);
     assert_eq!(said(&expired), "expired: its deadline 2030-01-31T12:00:05Z lay before its time");
     let mut again =

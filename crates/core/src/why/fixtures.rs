@@ -27,7 +27,7 @@ pub(crate) fn facts(draft: TaskDraft, millis: i64) -> Facts {
     let draft = TaskDraft { command: Some("true".to_owned()), queue: Some("etl".to_owned()), ..draft };
     let task = NewTask::parse(draft, TaskId::new(), TraceContext::root()).unwrap();
     let task = task.accepted(accepted(), accepted());
-    Facts { now: at(millis), task, attempts: Vec::new(), ahead: 0, sessions: Vec::new() }
+    Facts { now: at(millis), task, attempts: Vec::new(), ahead: 0, ahead_requiring: 0, sessions: Vec::new() }
 }
 
 /// A worker with two slots that is well at `now` and serves every queue.
@@ -40,6 +40,7 @@ pub(crate) fn worker(name: &str, now: DateTime<Utc>) -> Serving {
         slots: 2,
         held: 0,
         oldest_started_at: None,
+        newest_picked_at: None,
         queues: None,
         labels: [].into(),
         registered_at: now - TimeDelta::hours(1),

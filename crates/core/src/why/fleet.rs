@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::words::{self, span};
 use super::{Code, Facts, Reason, Serving};
 
-/// How long after a lease ran out its session may still be open: coordinators look every second.
+/// How long after a coordinator could end it a session may still be open: coordinators look every second.
 const SWEPT_WITHIN: TimeDelta = TimeDelta::seconds(5);
 
 impl Serving {
@@ -17,14 +17,21 @@ impl Serving {
         !self.ended && self.lease_expires_at > now
     }
 
-    /// Whether it has missed heartbeats: three are half of the lease at the shortest.
+    /// Whether it has missed heartbeats: half of its lease is over, three beats by default. How often it is to beat is
+    /// its coordinator's setting, which is not stored.
     pub(super) fn is_late(&self, now: DateTime<Utc>) -> bool {
-        now > self.last_heartbeat_at + (self.lease_expires_at - self.last_heartbeat_at) / 2
+        now > self.last_heartbeat_at + self.lease() / 2
     }
 
-    /// Whether its lease ran out and nobody ended it, although every coordinator would.
+    /// How long it may be silent.
+    pub(super) fn lease(&self) -> TimeDelta {
+        self.lease_expires_at - self.last_heartbeat_at
+    }
+
+    /// Whether its lease ran out and nobody ended it, although every coordinator would: one that has just started, or
+    /// that finds the database again, waits for as long as a lease first.
     pub(super) fn is_forgotten(&self, now: DateTime<Utc>) -> bool {
-        !self.ended && self.lease_expires_at + SWEPT_WITHIN <= now
+        !self.ended && self.lease_expires_at + self.lease() + SWEPT_WITHIN <= now
     }
 
     fn serves(&self, facts: &Facts) -> bool {
@@ -44,6 +51,14 @@ pub(super) struct Slots {
     all: u32,
     /// How many workers have them.
     workers: usize,
+    /// Whether these are all that serve its queue.
+    all_of_queue: bool,
+    /// Whether other queues have them too.
+    pub(super) shared: bool,
+    /// The last heartbeat of any of them.
+    pub(super) last_heartbeat: DateTime<Utc>,
+    /// When the newest of what they hold was claimed.
+    pub(super) last_claim: Option<DateTime<Utc>>,
     /// The worker, when there is one only.
     only: Option<String>,
     /// How long the command that has run longest in them has.
@@ -75,7 +90,12 @@ pub(super) fn slots(facts: &Facts) -> Result<Slots, Box<Reason>> {
         return Err(late(facts, &taking).into());
     }
     let oldest = heard.iter().filter_map(|session| session.oldest_started_at).min();
+    let others = |session: &&Serving| session.queues.as_ref().is_none_or(|queues| queues.len() > 1);
     Ok(Slots {
+        all_of_queue: heard.len() == serving.len(),
+        shared: heard.iter().any(others),
+        last_heartbeat: heard.iter().map(|session| session.last_heartbeat_at).max().unwrap_or(now),
+        last_claim: heard.iter().filter_map(|session| session.newest_picked_at).max(),
         free: heard.iter().map(|session| session.slots.saturating_sub(session.held)).sum(),
         all: heard.iter().map(|session| session.slots).sum(),
         workers: heard.len(),
@@ -106,13 +126,13 @@ fn nobody(facts: &Facts) -> Reason {
         .change("start a worker: distrack worker")
 }
 
-/// "; w2, the last one, was lost 40 s ago".
+/// "; w2 was lost 40 s ago": the one that was lost last.
 fn lost(facts: &Facts, of: impl Fn(&Serving) -> bool) -> Option<String> {
     let gone = facts.sessions.iter().filter(|session| !session.is_live(facts.now) && of(session));
     let last = gone.max_by_key(|session| session.lease_expires_at)?;
     // A session that ended in another way than by its lease was open to its end.
     let ago = facts.since(last.lease_expires_at.min(facts.now));
-    Some(format!("; {}, the last one, was lost {} ago", last.name, span(ago)))
+    Some(format!("; {} was lost {} ago", last.name, span(ago)))
 }
 
 fn not_the_queue(facts: &Facts, others: usize) -> Reason {
@@ -141,7 +161,11 @@ fn not_the_labels(facts: &Facts, serving: &[&Serving]) -> Reason {
     };
     let noun = if missing.len() == 1 { "label" } else { "labels" };
     let others = words::count(u32::try_from(serving.len()).unwrap_or(u32::MAX), "serves", "serve");
-    let text = format!("no live worker has {noun} {}{how}; {others} queue {queue} without", listed(" and "));
+    let had_them =
+        |session: &Serving| session.serves(facts) && task.requires.iter().all(|label| session.has(label));
+    let lost = lost(facts, had_them).unwrap_or_default();
+    let text =
+        format!("no live worker has {noun} {}{how}; {others} queue {queue} without{lost}", listed(" and "));
     let change = format!("start a worker with --labels={}", listed(","));
     let reason = Reason::new(Code::NoWorkerWithLabels, text).workers(serving.len()).change(change);
     Reason { requires: missing, ..reason }
@@ -177,7 +201,10 @@ impl Slots {
     pub(super) fn busy(&self, facts: &Facts) -> Reason {
         let serve = match &self.only {
             Some(only) => format!("{only}, the only worker that could run it,"),
-            None => format!("the {} workers that serve queue {}", self.workers, facts.task.queue),
+            None if self.all_of_queue => {
+                format!("the {} workers that serve queue {}", self.workers, facts.task.queue)
+            }
+            None => format!("the {} workers that could run it", self.workers),
         };
         let oldest = self.oldest.map(span);
         let text = match (self.all, oldest) {

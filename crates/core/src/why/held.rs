@@ -72,8 +72,9 @@ fn worker(facts: &Facts, session: &Serving) -> Option<Reason> {
             .lasts(heard)
             .change("start a coordinator: distrack coordinator")
     } else if !session.is_live(now) {
+        let lease = span(session.lease().to_std().unwrap_or_default());
         let text = format!(
-            "worker {name} is lost, last heard {} ago: its attempt is reclaimed in a moment",
+            "worker {name} is lost, last heard {} ago: its attempt is reclaimed in a moment, or {lease} after a coordinator started",
             span(heard)
         );
         Reason::new(Code::WorkerLost, text).lasts(heard)

@@ -44,6 +44,9 @@ fn attempts_beyond_those_permitted_are_not_counted_against_them() {
     );
     let facts = facts.claimed(1000).started(1001);
     assert_eq!(said(&facts).0, "running for 1.9 s on w1, attempt 2");
+    let mut more = facts.clone();
+    more.task.policy.max_attempts = 2;
+    assert_eq!(said(&more).0, said(&facts).0, "the lost one used up none of the two");
     let reasons = explain(&facts).reasons;
     let expected = "attempt 1 on w1 ended with the loss of its worker";
     assert_eq!(reasons.last().map(|reason| reason.text.as_str()), Some(expected));
@@ -68,12 +71,12 @@ fn a_worker_that_fell_silent_is_told_with_the_time_left() {
     for (change, expected, code) in [
         (
             31,
-            "worker w1 is lost, last heard 31 s ago: its attempt is reclaimed in a moment",
+            "worker w1 is lost, last heard 31 s ago: its attempt is reclaimed in a moment, or 30 s after a coordinator started",
             Code::WorkerLost,
         ),
         (
-            40,
-            "worker w1 was last heard 40 s ago and nobody has reclaimed the attempt: no coordinator seems to run",
+            65,
+            "worker w1 was last heard 65 s ago and nobody has reclaimed the attempt: no coordinator seems to run",
             Code::NoCoordinator,
         ),
     ] {
@@ -81,7 +84,7 @@ fn a_worker_that_fell_silent_is_told_with_the_time_left() {
             explain(&running(TaskDraft::default(), 50_000, |well| silent(well, change))).reasons.remove(1);
         assert_eq!((reason.text.as_str(), reason.code), (expected, code));
     }
-    let ended = running(TaskDraft::default(), 50_000, |well| Serving { ended: true, ..silent(well, 40) });
+    let ended = running(TaskDraft::default(), 50_000, |well| Serving { ended: true, ..silent(well, 65) });
     assert_eq!(explain(&ended).reasons[1].code, Code::WorkerLost, "whoever ended its session is there");
 }
 

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
+use super::fleet::{self, Slots};
 use super::words::{count, instant, span};
-use super::{Code, Facts, MOST_AHEAD, Reason, Why, fleet, words};
+use super::{Code, Facts, MOST_AHEAD, Reason, Why, words};
 use crate::outcome::{Cause, Outcome};
 
 /// How long a free slot and a due task may be apart before that is odd.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a worker that is well may be silent: two heartbeats.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) fn explain(facts: &Facts) -> Why {
     let task = &facts.task;
     let is_due = task.due_at <= facts.now;
     let mut reasons = Vec::new();
-    reasons.extend(deadline_passed(facts));
+    reasons.extend(deadline(facts));
     if !is_due {
         reasons.push(not_due(facts));
     }
@@ -24,14 +27,19 @@ pub(super) fn explain(facts: &Facts) -> Why {
             if slots.free == 0 {
                 reasons.push(slots.busy(facts));
             }
-            reasons.extend(ahead(facts));
+            let stalled = is_stalled(facts, &slots);
+            if stalled {
+                reasons.push(not_claimed(facts, &slots));
+            }
+            reasons.extend(ahead(facts, &slots));
             // With others before it, the free slots are theirs.
-            if slots.free > facts.ahead {
-                reasons.push(claimed_soon(facts, slots.free));
+            if !stalled && slots.free > facts.ahead {
+                reasons.push(about_to_start(facts, &slots));
             }
         }
         Ok(_) => {}
     }
+    reasons.extend(given_back(facts));
     reasons.extend(expires(facts));
     reasons.extend(facts.tried_before(None));
     let first = reasons.first().map(|reason| reason.text.as_str());
@@ -39,16 +47,25 @@ pub(super) fn explain(facts: &Facts) -> Why {
     Why { summary, reasons, not_before: (!is_due).then_some(task.due_at) }
 }
 
-fn deadline_passed(facts: &Facts) -> Option<Reason> {
-    let at = facts.task.expires_at.filter(|at| *at <= facts.now)?;
-    let ago = facts.since(at);
-    let text = format!("its deadline passed {} ago: it is about to expire", span(ago));
-    Some(
-        Reason::new(Code::DeadlinePassed, text)
-            .lasts(ago)
-            .at(at)
-            .change("nothing; submit it again to run it"),
-    )
+/// A deadline that it cannot keep.
+fn deadline(facts: &Facts) -> Option<Reason> {
+    let task = &facts.task;
+    let at = task.expires_at?;
+    if at <= facts.now {
+        let ago = facts.since(at);
+        let text =
+            format!("its deadline passed {} ago: it will not start, and is about to expire", span(ago));
+        let reason = Reason::new(Code::DeadlinePassed, text).lasts(ago).at(at);
+        return Some(reason.change("nothing; submit it again to run it"));
+    }
+    if at > task.due_at {
+        return None;
+    }
+    let left = facts.until(at);
+    let text =
+        format!("its deadline {} comes before its time: it expires without having started", instant(at));
+    let reason = Reason::new(Code::Expires, text).lasts(left).at(at);
+    Some(reason.change("nothing; submit it again with a later deadline"))
 }
 
 fn not_due(facts: &Facts) -> Reason {
@@ -84,7 +101,7 @@ fn not_due(facts: &Facts) -> Reason {
     reason.lasts(left).at(at)
 }
 
-fn ahead(facts: &Facts) -> Option<Reason> {
+fn ahead(facts: &Facts, slots: &Slots) -> Option<Reason> {
     let (tasks, queue) = (facts.ahead, &facts.task.queue);
     let many = match tasks {
         0 => return None,
@@ -92,29 +109,63 @@ fn ahead(facts: &Facts) -> Option<Reason> {
         tasks if tasks > MOST_AHEAD => format!("more than {} tasks are", words::grouped(MOST_AHEAD)),
         tasks => format!("{} are", count(tasks, "task", "tasks")),
     };
-    let reason = Reason::new(Code::TasksAhead, format!("{many} before it in queue {queue}"));
-    let reason = reason.change("more slots; a task submitted with a higher priority goes first");
+    let some = match facts.ahead_requiring {
+        0 => String::new(),
+        all if all == tasks => ", for workers with labels that they require".to_owned(),
+        some => format!(", {} of them for workers with labels that they require", words::grouped(some)),
+    };
+    let shared = if slots.shared { "; tasks of other queues share these slots" } else { "" };
+    let reason = Reason::new(Code::TasksAhead, format!("{many} before it in queue {queue}{some}"));
+    let reason =
+        reason.change(format!("more slots; a task submitted with a higher priority goes first{shared}"));
     Some(Reason { tasks: Some(tasks), ..reason })
 }
 
-fn claimed_soon(facts: &Facts, free: u32) -> Reason {
-    let slots = count(free, "slot is", "slots are");
+/// Whether slots are free, tasks are due, and nobody has claimed anything for a while. Other tasks may be due before
+/// this one: they are not claimed either.
+fn is_stalled(facts: &Facts, slots: &Slots) -> bool {
+    let idle = slots.last_claim.is_none_or(|at| facts.since(at) >= CLAIMED_WITHIN);
+    slots.free > 0 && facts.since(facts.task.due_at) >= CLAIMED_WITHIN && idle
+}
+
+fn not_claimed(facts: &Facts, slots: &Slots) -> Reason {
+    let free = count(slots.free, "slot is", "slots are");
     let due_for = facts.since(facts.task.due_at);
-    if due_for < CLAIMED_WITHIN {
-        let text =
-            format!("it has been due for {} and {slots} free: it is about to be claimed", span(due_for));
-        return Reason::new(Code::AboutToStart, text).slots(free).lasts(due_for);
-    }
-    let text =
-        format!("it has been due for {} although {slots} free: no coordinator claims it", span(due_for));
-    let reason = Reason::new(Code::NotClaimed, text).slots(free).lasts(due_for);
-    reason.change(
+    let silent = facts.since(slots.last_heartbeat);
+    let heard = match silent >= HEARD_WITHIN {
+        true => format!("; no worker that could run it was heard for {}", span(silent)),
+        false => String::new(),
+    };
+    let text = format!(
+        "it has been due for {} although {free} free: no coordinator seems to claim it{heard}",
+        span(due_for)
+    );
+    Reason::new(Code::NotClaimed, text).slots(slots.free).lasts(due_for).change(
         "look at the coordinators' logs: one may be gone, or gives a worker a rest after failed dispatches",
     )
 }
 
+fn about_to_start(facts: &Facts, slots: &Slots) -> Reason {
+    let free = count(slots.free, "slot is", "slots are");
+    let due_for = facts.since(facts.task.due_at);
+    let text = format!("it has been due for {} and {free} free: it is about to be claimed", span(due_for));
+    Reason::new(Code::AboutToStart, text).slots(slots.free).lasts(due_for)
+}
+
+/// That claims of it came to nothing.
+pub(super) fn given_back(facts: &Facts) -> Option<Reason> {
+    let times = match facts.given_back() {
+        0 => return None,
+        1 => "once".to_owned(),
+        times => format!("{} times", words::grouped(times)),
+    };
+    let text =
+        format!("it was claimed {times} and given back: the worker could not be reached, or did not take it");
+    Some(Reason::new(Code::GivenBack, text).change("look at the coordinators' logs for the worker at fault"))
+}
+
 fn expires(facts: &Facts) -> Option<Reason> {
-    let at = facts.task.expires_at.filter(|at| *at > facts.now)?;
+    let at = facts.task.expires_at.filter(|at| *at > facts.now && *at > facts.task.due_at)?;
     let left = facts.until(at);
     let text = format!("it expires in {} unless it starts before", span(left));
     Some(Reason::new(Code::Expires, text).lasts(left).at(at).change("a start before its deadline"))

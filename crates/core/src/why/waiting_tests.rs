@@ -81,6 +81,11 @@ fn busy_slots_are_counted_over_the_workers_that_could_run_it() {
     );
     assert!(reason.change.is_some());
 
+    facts.sessions.push(Serving { draining: true, ..busy("w3", &facts, None) });
+    let expected = "all 4 slots of the 2 workers that could run it are busy, the oldest for 12 min";
+    assert_eq!(text(&facts, Code::SlotsBusy), expected);
+    facts.sessions.pop();
+
     facts.sessions.pop();
     let expected = "all 2 slots of w1, the only worker that could run it, are busy, the oldest for 12 min";
     assert_eq!(text(&facts, Code::SlotsBusy), expected);
@@ -120,8 +125,64 @@ fn a_free_slot_means_that_it_is_about_to_start_or_that_nobody_claims() {
     assert_eq!(said(&facts).1, [Code::TasksAhead, Code::AboutToStart]);
     let mut facts = plain(40_000);
     facts.sessions = vec![worker("w1", facts.now)];
-    let expected = "waiting: it has been due for 40 s although 2 slots are free: no coordinator claims it";
+    let expected =
+        "waiting: it has been due for 40 s although 2 slots are free: no coordinator seems to claim it";
     assert_eq!(said(&facts), (expected.to_owned(), vec![Code::NotClaimed]));
+    facts.sessions = vec![silent(worker("w1", facts.now), 12)];
+    assert_eq!(said(&facts).0, format!("{expected}; no worker that could run it was heard for 12 s"));
+}
+
+#[test]
+fn slots_that_nobody_fills_are_told_however_many_tasks_are_before_it() {
+    let mut facts = plain(40_000);
+    facts.sessions = vec![worker("w1", facts.now)];
+    facts.ahead = 500;
+    assert_eq!(said(&facts).1, [Code::NotClaimed, Code::TasksAhead]);
+}
+
+#[test]
+fn a_slot_that_is_free_for_an_instant_in_a_busy_fleet_accuses_nobody() {
+    let mut facts = plain(600_000);
+    let claimed = |before: i64| Some(at(600_000 - before));
+    facts.sessions = vec![Serving { held: 1, newest_picked_at: claimed(30), ..worker("w1", facts.now) }];
+    assert_eq!(said(&facts).1, [Code::AboutToStart]);
+    facts.sessions[0].newest_picked_at = claimed(5000);
+    assert_eq!(said(&facts).1, [Code::NotClaimed]);
+}
+
+#[test]
+fn claims_that_came_to_nothing_are_counted() {
+    let mut facts = plain(2000);
+    facts.sessions = vec![worker("w1", facts.now)];
+    facts.task.epoch = 1;
+    let expected = "it was claimed once and given back: the worker could not be reached, or did not take it";
+    assert_eq!(text(&facts, Code::GivenBack), expected);
+    facts.task.epoch = 7;
+    assert!(text(&facts, Code::GivenBack).starts_with("it was claimed 7 times and given back"));
+}
+
+#[test]
+fn tasks_ahead_that_other_workers_must_take_are_told_apart() {
+    let mut facts = plain(10);
+    facts.sessions = vec![busy("w1", &facts, None)];
+    (facts.ahead, facts.ahead_requiring) = (5000, 4000);
+    let expected =
+        "5,000 tasks are before it in queue etl, 4,000 of them for workers with labels that they require";
+    assert_eq!(text(&facts, Code::TasksAhead), expected);
+    facts.ahead_requiring = 5000;
+    let expected = "5,000 tasks are before it in queue etl, for workers with labels that they require";
+    assert_eq!(text(&facts, Code::TasksAhead), expected);
+}
+
+#[test]
+fn slots_that_other_queues_have_too_are_told() {
+    let mut facts = plain(10);
+    facts.ahead = 1;
+    let change = |facts: &Facts| explain(facts).reasons.remove(0).change.unwrap();
+    facts.sessions = vec![worker("w1", facts.now)];
+    assert!(change(&facts).ends_with("; tasks of other queues share these slots"));
+    facts.sessions[0].queues = Some(vec!["etl".parse().unwrap()]);
+    assert!(change(&facts).ends_with("a task submitted with a higher priority goes first"));
 }
 
 #[test]
@@ -156,9 +217,10 @@ fn a_lost_worker_is_named_when_it_was_the_last_one() {
     let mut facts = plain(10);
     let gone = |name, seconds| Serving { ended: true, ..silent(worker(name, at(10)), seconds) };
     facts.sessions = vec![gone("w1", 100), gone("w2", 70)];
-    assert_eq!(said(&facts).0, "waiting: no worker is alive; w2, the last one, was lost 40 s ago");
+    assert_eq!(said(&facts).0, "waiting: no worker is alive; w2 was lost 40 s ago");
     facts.sessions.push(Serving { queues: Some(Vec::new()), ..worker("w3", at(10)) });
-    let expected = "waiting: no live worker serves queue etl; 1 live worker serves other queues; w2, the last one, was lost 40 s ago";
+    let expected =
+        "waiting: no live worker serves queue etl; 1 live worker serves other queues; w2 was lost 40 s ago";
     assert_eq!(said(&facts).0, expected);
 }
 
@@ -182,12 +244,12 @@ fn workers_that_drain_or_fell_silent_do_not_count() {
 #[test]
 fn leases_that_ran_out_and_that_nobody_ended_mean_that_no_coordinator_runs() {
     let mut facts = plain(10);
-    facts.sessions = vec![silent(worker("w1", at(10)), 42), silent(worker("w2", at(10)), 90)];
-    let expected = "waiting: no coordinator seems to run: the leases of all 2 workers ran out 12 s ago, and nobody has ended what is lost";
+    facts.sessions = vec![silent(worker("w1", at(10)), 72), silent(worker("w2", at(10)), 90)];
+    let expected = "waiting: no coordinator seems to run: the leases of all 2 workers ran out 42 s ago, and nobody has ended what is lost";
     assert_eq!(said(&facts), (expected.to_owned(), vec![Code::NoCoordinator]));
-    facts.sessions = vec![silent(worker("w1", at(10)), 33)];
-    assert_eq!(said(&facts).1, [Code::NoWorker], "a coordinator may be about to");
-    facts.sessions = vec![silent(worker("w1", at(10)), 42), worker("w2", at(10))];
+    facts.sessions = vec![silent(worker("w1", at(10)), 64)];
+    assert_eq!(said(&facts).1, [Code::NoWorker], "a coordinator that started lately does not yet");
+    facts.sessions = vec![silent(worker("w1", at(10)), 72), worker("w2", at(10))];
     assert_eq!(said(&facts).1, [Code::AboutToStart], "another worker is well");
 }
 
@@ -199,7 +261,15 @@ fn a_deadline_is_told_before_and_after_it() {
     assert_eq!(said(&facts).1, [Code::SlotsBusy, Code::Expires]);
     assert_eq!(text(&facts, Code::Expires), "it expires in 20 s unless it starts before");
     facts.task.expires_at = Some(at(700));
-    assert_eq!(said(&facts).0, "waiting: its deadline passed 0.3 s ago: it is about to expire");
+    let expected = "waiting: its deadline passed 0.3 s ago: it will not start, and is about to expire";
+    assert_eq!(said(&facts).0, expected);
+    facts.task.due_at = at(60_000);
+    for deadline in [59_000, 60_000] {
+        facts.task.expires_at = Some(at(deadline));
+        let (summary, codes) = said(&facts);
+        assert!(summary.ends_with(" comes before its time: it expires without having started"), "{summary}");
+        assert_eq!(codes, [Code::Expires, Code::NotDue]);
+    }
 }
 
 #[test]
@@ -211,6 +281,6 @@ fn an_interrupted_attempt_that_is_due_again_is_told_of() {
     assert_eq!(said(&facts).1, [Code::AboutToStart, Code::TriedBefore]);
     assert_eq!(
         text(&facts, Code::TriedBefore),
-        "attempt 1 on w1 ended with the stop of its worker after 0.3 s"
+        "attempt 1 on w1 ended with an interruption (said so) after 0.3 s"
     );
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::outcome::{Cause, Outcome};
 
-/// A duration as a person says it: `12 ms`, `0.3 s`, `41 s`, `12 min`, `5 h`, `3 days`.
+/// A duration as a person says it: `12 ms`, `0.3 s`, `41 s`, `12 min`, `2 h 5 min`, `11 h`, `3 days`.
 pub fn span(duration: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -18,7 +18,8 @@ pub fn span(duration: Duration) -> String {
         0..10 => tenths(millis),
         10..120 => format!("{seconds} s"),
         _ if seconds >= 2 * DAY => format!("{} days", seconds / DAY),
-        _ if seconds >= 2 * HOUR || seconds == HOUR => format!("{} h", seconds / HOUR),
+        _ if seconds >= 10 * HOUR || seconds.is_multiple_of(HOUR) => format!("{} h", seconds / HOUR),
+        _ if seconds >= 2 * HOUR => format!("{} h {} min", seconds / HOUR, seconds % HOUR / MINUTE),
         _ => format!("{} min", seconds / MINUTE),
     }
 }
@@ -74,7 +75,10 @@ pub(super) fn cause(outcome: &Outcome, timeout: Duration) -> String {
         Some(Cause::WorkerLost) => "the loss of its worker".to_owned(),
         Some(Cause::OutputLimit) => "more output than a worker keeps".to_owned(),
         Some(Cause::Oom) => "a kill by the kernel when memory ran out".to_owned(),
-        Some(Cause::Interrupted) => "the stop of its worker".to_owned(),
+        Some(Cause::Interrupted) => match &outcome.error {
+            Some(error) => format!("an interruption ({error})"),
+            None => "an interruption".to_owned(),
+        },
     }
 }
 
@@ -112,6 +116,7 @@ mod tests {
         assert_eq!([1000, 3200, 9999, 10_000, 119_999].map(said), ["1 s", "3.2 s", "9.9 s", "10 s", "119 s"]);
         let said = |seconds: u64| said(seconds * 1000);
         assert_eq!([120, 750, 3600, 5400, 7200].map(said), ["2 min", "12 min", "1 h", "90 min", "2 h"]);
+        assert_eq!([10_740, 17_999, 36_000].map(said), ["2 h 59 min", "4 h 59 min", "10 h"]);
         assert_eq!([47 * 3600, 48 * 3600, 30 * 86400].map(said), ["47 h", "2 days", "30 days"]);
     }
 

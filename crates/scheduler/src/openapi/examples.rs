@@ -125,7 +125,14 @@ fn late() -> Facts {
         (after(task.picked_at), after(task.started_at), after(task.finished_at));
     let task = Task { picked_at, started_at, finished_at, ..task };
     let now = accepted_at() + TimeDelta::seconds(60);
-    Facts { now, attempts: vec![attempt_of(task.clone())], task, ahead: 0, sessions: Vec::new() }
+    Facts {
+        now,
+        attempts: vec![attempt_of(task.clone())],
+        task,
+        ahead: 0,
+        ahead_requiring: 0,
+        sessions: Vec::new(),
+    }
 }
 
 fn attempt_of(task: Task) -> Attempt {

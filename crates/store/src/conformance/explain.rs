@@ -94,7 +94,7 @@ pub async fn a_waiting_task_is_explained_by_every_open_session_and_those_lost_la
     let worker = Worker::join_as(&store, registration.clone()).await;
     let first = worker.run(echo()).await;
     worker.run(echo()).await;
-    worker.hold(echo()).await;
+    let last = worker.hold(echo()).await;
     let heartbeat = HeartbeatSeen { draining: true, ..worker.heartbeat() };
     let renewed = store.renew(registration.coordinator, vec![heartbeat], LONG).await;
     renewed.expect("leases are renewed");
@@ -105,6 +105,7 @@ pub async fn a_waiting_task_is_explained_by_every_open_session_and_those_lost_la
     assert_eq!((session.slots, session.held, session.draining, session.ended), (3, 3, true, false));
     assert_eq!((&session.queues, &session.labels), (&registration.queues, &registration.labels));
     assert_eq!(session.oldest_started_at, get(&store, first.task).await.started_at);
+    assert_eq!(session.newest_picked_at, get(&store, last.task).await.picked_at);
     let listed = worker.listed().await.expect("the session is listed");
     assert_eq!(
         (session.registered_at, session.last_heartbeat_at, session.lease_expires_at),

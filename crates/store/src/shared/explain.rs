@@ -40,12 +40,12 @@ pub fn is_in_line(task: &Task, now: DateTime<Utc>) -> bool {
     !task.state.is_terminal() && !task.state.is_held() && task.due_at <= now
 }
 
-/// What `ahead` counted.
+/// What `ahead` counted: all, and those that require labels.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when it is no count.
-pub fn counted(ahead: i64) -> Result<u32> {
-    count(ahead)
+pub fn counted(ahead: i64, requiring: i64) -> Result<(u32, u32)> {
+    Ok((count(ahead)?, count(requiring)?))
 }
 
 /// A row of `serving`.
@@ -59,6 +59,7 @@ pub struct ServingRow<I> {
     pub slots: i32,
     pub held: i64,
     pub oldest_started_at: Option<I>,
+    pub newest_picked_at: Option<I>,
     pub queues: Option<Value>,
     pub labels: Value,
     pub registered_at: I,
@@ -78,6 +79,7 @@ impl<I: Into<DateTime<Utc>>> TryFrom<ServingRow<I>> for Serving {
             slots: count(row.slots)?,
             held: count(row.held)?,
             oldest_started_at: row.oldest_started_at.map(Into::into),
+            newest_picked_at: row.newest_picked_at.map(Into::into),
             queues: row.queues.map(json::<Vec<QueueName>>).transpose()?,
             labels: json::<BTreeMap<String, String>>(row.labels)?,
             registered_at: row.registered_at.into(),
