@@ -1,5 +1,6 @@
 //! Where a task's traces are, and its way in time, as the API shows them.
 
+use chrono::TimeDelta;
 use distrack_core::timeline::{Step, timeline};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, TaskId, TraceContext, TraceId, TraceMode};
@@ -83,11 +84,18 @@ impl Jaeger<'_> {
         self.0.map(|base| format!("{base}/trace/{id}"))
     }
 
-    fn search(self, task: TaskId) -> Option<String> {
-        let tags: String =
-            form_urlencoded::byte_serialize(format!(r#"{{"distrack.task.id":"{task}"}}"#).as_bytes())
-                .collect();
-        self.0.map(|base| format!("{base}/search?service=distrack-worker&tags={tags}"))
+    /// A search needs a service that has spans of the task, and a time: that of the task, and a minute around it for
+    /// clocks that differ.
+    fn search(self, facts: &Facts) -> Option<String> {
+        const AROUND: TimeDelta = TimeDelta::minutes(1);
+        let base = self.0?;
+        let (task, ran) = (&facts.task, facts.attempts.iter().any(|attempt| attempt.started_at.is_some()));
+        let service = if ran { "distrack-worker" } else { "distrack-scheduler" };
+        let tags = format!(r#"{{"distrack.task.id":"{}"}}"#, task.id);
+        let tags: String = form_urlencoded::byte_serialize(tags.as_bytes()).collect();
+        let ended = task.finished_at.filter(|_| task.state.is_terminal()).unwrap_or(facts.now);
+        let [start, end] = [task.created_at - AROUND, ended + AROUND].map(|at| at.timestamp_micros());
+        Some(format!("{base}/search?service={service}&tags={tags}&start={start}&end={end}"))
     }
 }
 
@@ -104,7 +112,7 @@ impl TraceResource {
                 url: jaeger.trace(submission.trace_id),
             },
             attempts: facts.attempts.iter().map(|attempt| traced(attempt, submission, jaeger)).collect(),
-            search_url: jaeger.search(task.id),
+            search_url: jaeger.search(facts),
             timeline: timeline(facts).into_iter().map(|step| told(step, facts)).collect(),
         }
     }

@@ -71,8 +71,20 @@ async fn links_lead_to_the_jaeger_that_the_scheduler_knows() {
     let url = format!("http://jaeger.example:16686/ui/trace/{TRACE}");
     assert_eq!((&told["submission"]["url"], &told["attempts"][0]["url"]), (&json!(url), &json!(url)));
     let tags = format!("%7B%22distrack.task.id%22%3A%22{id}%22%7D");
-    let search = format!("http://jaeger.example:16686/ui/search?service=distrack-worker&tags={tags}");
-    assert_eq!(told["search_url"], search);
+    let search = format!("http://jaeger.example:16686/ui/search?service=distrack-worker&tags={tags}&start=");
+    let url = told["search_url"].as_str().unwrap();
+    let (start, end) = url.strip_prefix(&search).unwrap().split_once("&end=").unwrap();
+    let micros = |text: &str| text.parse::<i64>().unwrap();
+    let task = scheduler.get(&format!("/v1/tasks/{id}")).await.json();
+    let at = |name: &str| {
+        let at = chrono::DateTime::parse_from_rfc3339(task[name].as_str().unwrap()).unwrap();
+        at.timestamp_micros() / 1000
+    };
+    assert_eq!(micros(start) / 1000, at("created_at") - 60_000);
+    assert_eq!(micros(end) / 1000, at("completed_at") + 60_000);
+    let waiting = scheduler.submit(&json!({"command": "x", "delay_seconds": 60})).await;
+    let told = trace(&scheduler, waiting).await;
+    assert!(told["search_url"].as_str().unwrap().contains("?service=distrack-scheduler&"), "{told}");
 }
 
 #[tokio::test]
