@@ -10,19 +10,27 @@ use tracing::{debug, warn};
 use crate::Coordinator;
 
 const EVERY: Duration = Duration::from_secs(5);
-/// A snapshot takes at most this part of the time.
+/// A snapshot takes at most this part of the time, unless it would be too old for alerts then.
 const SHARE: u32 = 20;
+/// The longest rest between two of them.
+const MOST: Duration = Duration::from_secs(30);
 
 /// Runs until the coordinator stops.
 pub(crate) async fn run(coordinator: Arc<Coordinator>) {
     let mut said = BTreeSet::new();
     loop {
         let started = Instant::now();
-        match take(&coordinator).await {
-            Ok(workers) => name_shared_addresses(&workers, &mut said),
-            Err(error) => debug!(%error, "no snapshot"),
-        }
-        if coordinator.wait(EVERY.max(started.elapsed() * SHARE)).await.is_stopping() {
+        let rest = match take(&coordinator).await {
+            Ok(workers) => {
+                name_shared_addresses(&workers, &mut said);
+                (started.elapsed() * SHARE).clamp(EVERY, MOST)
+            }
+            Err(error) => {
+                debug!(%error, "no snapshot");
+                EVERY
+            }
+        };
+        if coordinator.wait(rest).await.is_stopping() {
             return;
         }
     }
