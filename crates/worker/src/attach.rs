@@ -187,12 +187,13 @@ impl Attach {
     }
 
     async fn register(&self, coordinator: &Coordinator) -> Result<Lease, Status> {
+        // From here on it is attached to nobody, whether or not the coordinator's name stands for anything.
+        self.attachment.set(None);
         let endpoint = coordinator.one().await?;
         let host = self.advertise_host.as_deref();
         let address = advertised(host, self.bound, target(coordinator)).await;
         let sequence = self.registrations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut request = RegisterWorkerRequest { address, sequence, ..self.request.clone() };
-        self.attachment.set(None);
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
         let mut own = client(endpoint.connect_lazy());
         let address = request.address.clone();

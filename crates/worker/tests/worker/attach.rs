@@ -141,6 +141,15 @@ async fn a_worker_waits_for_its_first_coordinator_and_is_not_ready_before() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_only_coordinator_dies_says_that_it_is_attached_to_none() {
+    let (_dir, mut fake, worker) = pair().await;
+    until("attached", || worker.shows("distrack_worker_attached 1") && worker.readiness.get().is_ok()).await;
+    fake.die();
+    until("detached", || worker.shows("distrack_worker_attached 0") && worker.readiness.get().is_err()).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn results_wait_for_a_coordinator_that_takes_them_and_hold_no_slot_meanwhile() {
     let (_dir, fake, worker) = pair().await;
     fake.state().report_error = Some(Code::Unavailable);
