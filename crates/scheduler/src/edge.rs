@@ -30,14 +30,32 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let route = route.as_ref().map(MatchedPath::as_str);
     let begun = Begun::new(&app.traces, &request, route);
+    let mut measured = Measured { app: &app, method: &method, route, began, begun: &begun, status: None };
     // A client that hangs up drops this, and the span ends with it.
     let (response, refused) = answer(&app, &begun, request, next).instrument(begun.span.clone()).await;
+    measured.status = Some(response.status());
     begun.answered(response.status());
-    app.instruments.answered(&method, route, response.status(), began.elapsed(), begun.recorded);
     if let Some(code) = refused {
         app.instruments.refused(&method, route, code);
     }
     response
+}
+
+/// A request until it is answered, or until nobody waits for the answer any more: either is measured.
+struct Measured<'a> {
+    app: &'a App,
+    method: &'a Method,
+    route: Option<&'a str>,
+    began: Instant,
+    begun: &'a Begun,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        self.app.instruments.answered(self.method, self.route, self.status, took, self.begun.recorded);
+    }
 }
 
 /// The answer, whole, and what the request was refused for.

@@ -111,16 +111,18 @@ impl Instruments {
         }
     }
 
-    /// Measures a request that was answered, and the trace that it is recorded in.
+    /// Measures a request, and the trace that it is recorded in. Without a status the client hung up before its answer,
+    /// which is told as 499, as others do.
     pub(crate) fn answered(
         &self,
         method: &Method,
         route: Option<&str>,
-        status: StatusCode,
+        status: Option<StatusCode>,
         took: Duration,
         recorded: Option<TraceId>,
     ) {
-        let labels = [method_name(method), route.unwrap_or("unmatched"), status.as_str()];
+        let status = status.as_ref().map_or("499", StatusCode::as_str);
+        let labels = [method_name(method), route.unwrap_or("unmatched"), status];
         self.requests.with_label_values(&labels).observe_traced(took.as_secs_f64(), recorded);
     }
 }
