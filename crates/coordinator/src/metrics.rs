@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use distrack_core::{Cause, TaskState, TraceId};
-use distrack_store::{Claimed, Progress, Receipt};
+use distrack_store::{Claimed, Progress, Receipt, Released};
 use distrack_telemetry::{Histogram, HistogramVec, Metrics, QueueLabel, buckets};
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
@@ -23,7 +23,7 @@ pub(crate) struct Instruments {
     pub(crate) heartbeat_gap: Histogram,
     pub(crate) attached: IntGauge,
     pub(crate) sessions_lost: IntCounter,
-    pub(crate) released: IntCounter,
+    released: IntCounter,
     queue: QueueLabel,
     wait: HistogramVec,
     start_delay: HistogramVec,
@@ -142,6 +142,14 @@ impl Instruments {
     /// Counts attempts by what became of their dispatch.
     pub(crate) fn dispatched(&self, result: &str, attempts: usize) {
         self.dispatches.with_label_values(&[result]).inc_by(attempts as u64);
+    }
+
+    /// Counts attempts that nobody runs, and the tasks that ended by that.
+    pub(crate) fn gave_back(&self, released: &Released) {
+        self.released.inc_by(released.attempts);
+        for queue in &released.cancelled {
+            self.ended(queue.as_str(), TaskState::Cancelled);
+        }
     }
 
     /// Counts a report item.

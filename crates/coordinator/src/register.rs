@@ -33,9 +33,9 @@ pub(crate) async fn register(
     info!(
         session = %registered.session, worker = registration.name, address = registration.address,
         slots = registration.slots, held = registered.kept.len(), kill = registered.kill.len(),
-        released = registered.released, lost = registered.lost.len(), "worker registered"
+        released = registered.released.attempts, lost = registered.lost.len(), "worker registered"
     );
-    coordinator.metrics.released.inc_by(registered.released);
+    coordinator.metrics.gave_back(&registered.released);
     told::lost(coordinator, &registered.lost);
     coordinator.fleet.attach(
         registered.session,

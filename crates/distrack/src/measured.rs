@@ -12,8 +12,8 @@ use distrack_core::{
 };
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
-    StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
+    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 use distrack_telemetry::{HistogramVec, Metrics, buckets};
 use prometheus::core::{Collector, Desc};
@@ -153,7 +153,7 @@ impl Store for Measured {
         self.traced("claim", self.store.claim(request), of).await
     }
 
-    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released> {
         self.step("release", self.store.release(attempts)).await
     }
 

@@ -9,5 +9,7 @@ SELECT
     (SELECT count(*) FROM sessions o
      WHERE o.address = s.address AND o.id <> s.id AND o.ended_at IS NULL AND o.lease_expires_at > now()) AS "same_address!"
 FROM sessions s
-WHERE s.ended_at IS NULL OR s.lost
+WHERE s.ended_at IS NULL
+   -- Lost, and not back.
+   OR s.lost AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.worker_id = s.worker_id AND n.registered_at > s.registered_at)
 ORDER BY s.name, s.registered_at

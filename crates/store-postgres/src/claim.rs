@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, QueueName, SpanId, TraceId};
-use distrack_store::{ClaimRequest, Claims, NextDue};
-use sqlx::PgPool;
+use distrack_store::shared::released_of;
+use distrack_store::{ClaimRequest, Claims, NextDue, Released};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::Result;
@@ -36,15 +37,23 @@ pub(crate) async fn claim(pool: &PgPool, request: ClaimRequest) -> Result<Claims
     Ok(rows.into_iter().collect())
 }
 
-pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<u64> {
+pub(crate) async fn release(pool: &PgPool, attempts: &[AttemptRef]) -> Result<Released> {
+    let mut connection = pool.acquire().await.map_err(store_error)?;
+    give_back(&mut connection, attempts).await
+}
+
+/// Gives back dispatched attempts, or ends those that a user cancelled.
+pub(crate) async fn give_back(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<Released> {
     let (ids, epochs) = split(attempts);
-    let released =
-        sqlx::query_file!("sql/release.sql", &ids, &epochs).execute(pool).await.map_err(store_error)?;
-    let cancelled = sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs)
-        .execute(pool)
+    let released = sqlx::query_file!("sql/release.sql", &ids, &epochs)
+        .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    Ok(released.rows_affected() + cancelled.rows_affected())
+    let cancelled = sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(released_of(released.rows_affected(), cancelled.into_iter().map(|row| row.queue)))
 }
 
 pub(crate) async fn next_due(pool: &PgPool) -> Result<NextDue> {

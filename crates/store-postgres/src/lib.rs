@@ -26,8 +26,8 @@ use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
-    StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
+    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -149,7 +149,7 @@ impl Store for PgStore {
         claim::claim(&self.pool, request).await
     }
 
-    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released> {
         let released = claim::release(&self.pool, &attempts).await?;
         // Some may have been cancelled meanwhile, and have ended.
         [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
@@ -168,7 +168,7 @@ impl Store for PgStore {
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
         let registered = sessions::register(&self.pool, registration).await?;
-        if registered.released > 0 || !registered.lost.is_empty() {
+        if registered.released.attempts > 0 || !registered.lost.is_empty() {
             [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
         Ok(registered)

@@ -14,7 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::Result;
-use crate::claim::split;
+use crate::claim::{give_back, split};
 use crate::ending;
 use crate::error::store_error;
 
@@ -93,7 +93,7 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
     let mut registered = Registered::new(id.into(), continued.attach);
     let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
     // The same process never got what it does not hold, unless it said that it had started it.
-    registered.released = release(connection, &missing.dispatched).await?;
+    registered.released = give_back(connection, &missing.dispatched).await?;
     registered.lost = lose(connection, &missing.running).await?;
     Ok(registered)
 }
@@ -117,19 +117,6 @@ async fn held_by(connection: &mut PgConnection, session: Uuid) -> Result<Vec<Hel
         .fetch_all(connection)
         .await
         .map_err(store_error)
-}
-
-async fn release(connection: &mut PgConnection, attempts: &[AttemptRef]) -> Result<u64> {
-    let (ids, epochs) = split(attempts);
-    let released = sqlx::query_file!("sql/release.sql", &ids, &epochs)
-        .execute(&mut *connection)
-        .await
-        .map_err(store_error)?;
-    let cancelled = sqlx::query_file!("sql/release_cancelled.sql", &ids, &epochs)
-        .execute(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(released.rows_affected() + cancelled.rows_affected())
 }
 
 /// Loses attempts whose rows this transaction has locked.
@@ -192,9 +179,9 @@ pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<(Vec
         .await
         .map_err(store_error)?;
     let held = Missing::sort(held_by(&mut transaction, session.as_uuid()).await?)?;
-    let released = release(&mut transaction, &held.dispatched).await?;
+    let released = give_back(&mut transaction, &held.dispatched).await?;
     let lost = lose(&mut transaction, &held.running).await?;
     transaction.commit().await.map_err(store_error)?;
-    let changed = released > 0 || !lost.is_empty();
+    let changed = released.attempts > 0 || !lost.is_empty();
     Ok((lost, Changed { due: changed, done: changed }))
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use distrack_store::Swept;
 use distrack_store::shared::{Changed, Ending, LockedRow};
 use sqlx::PgPool;
+use tracing::warn;
 
 use crate::Result;
 use crate::ending;
@@ -14,28 +15,47 @@ pub(crate) async fn sweep(
     limit: u32,
     last: Option<DateTime<Utc>>,
 ) -> Result<(Swept, Changed)> {
-    let limit = i64::from(limit);
+    let clock = sqlx::query_file!("sql/clock.sql").fetch_one(pool).await.map_err(store_error)?;
+    let mut swept = Swept {
+        at: clock.now,
+        sessions_lost: Vec::new(),
+        attempts_lost: Vec::new(),
+        tasks_expired: Vec::new(),
+    };
+    let mut changed = Changed::default();
+    match steps(pool, i64::from(limit), last, &mut swept, &mut changed).await {
+        Ok(()) => {}
+        // What is committed is told of now or never.
+        Err(error) if !swept.is_empty() => warn!(%error, "a sweep broke off"),
+        Err(error) => return Err(error),
+    }
+    Ok((swept, changed))
+}
+
+async fn steps(
+    pool: &PgPool,
+    limit: i64,
+    last: Option<DateTime<Utc>>,
+    swept: &mut Swept,
+    changed: &mut Changed,
+) -> Result<()> {
     let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, last)
         .fetch_all(pool)
         .await
         .map_err(store_error)?;
+    swept.sessions_lost = sessions.into_iter().map(|row| (row.id.into(), row.name)).collect();
     let mut transaction = pool.begin().await.map_err(store_error)?;
     let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
     let (endings, attempts_lost) = Ending::lose(&orphans)?;
-    let mut changed = ending::write(&mut transaction, endings).await?;
+    let lost = ending::write(&mut transaction, endings).await?;
     transaction.commit().await.map_err(store_error)?;
+    (swept.attempts_lost, *changed) = (attempts_lost, lost);
     let expired =
         sqlx::query_file!("sql/tasks_expire.sql", limit).fetch_all(pool).await.map_err(store_error)?;
-    let clock = sqlx::query_file!("sql/clock.sql").fetch_one(pool).await.map_err(store_error)?;
     changed.done |= !expired.is_empty();
-    let swept = Swept {
-        at: clock.now,
-        sessions_lost: sessions.into_iter().map(|row| (row.id.into(), row.name)).collect(),
-        attempts_lost,
-        tasks_expired: expired.into_iter().map(|row| row.queue.parse().unwrap_or_default()).collect(),
-    };
-    Ok((swept, changed))
+    swept.tasks_expired = expired.into_iter().map(|row| row.queue.parse().unwrap_or_default()).collect();
+    Ok(())
 }

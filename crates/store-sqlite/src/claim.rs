@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use distrack_core::{AttemptRef, SpanId, TraceId};
-use distrack_store::{ClaimRequest, Claims, NextDue};
+use distrack_store::shared::released_of;
+use distrack_store::{ClaimRequest, Claims, NextDue, Released};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -38,7 +39,7 @@ pub(crate) async fn claim(database: &Database, request: ClaimRequest) -> Result<
     Ok(rows.into_iter().collect())
 }
 
-pub(crate) async fn release(database: &Database, attempts: &[AttemptRef]) -> Result<u64> {
+pub(crate) async fn release(database: &Database, attempts: &[AttemptRef]) -> Result<Released> {
     let mut step = database.begin().await?;
     let released = give_back(&mut step, attempts).await?;
     step.commit().await?;
@@ -46,17 +47,17 @@ pub(crate) async fn release(database: &Database, attempts: &[AttemptRef]) -> Res
 }
 
 /// Gives back dispatched attempts, or ends those that a user cancelled.
-pub(crate) async fn give_back(step: &mut Step, attempts: &[AttemptRef]) -> Result<u64> {
+pub(crate) async fn give_back(step: &mut Step, attempts: &[AttemptRef]) -> Result<Released> {
     let (attempts, now) = (refs(attempts), step.now);
     let released = sqlx::query_file!("sql/release.sql", attempts)
         .execute(step.connection())
         .await
         .map_err(store_error)?;
     let cancelled = sqlx::query_file!("sql/release_cancelled.sql", attempts, now)
-        .execute(step.connection())
+        .fetch_all(step.connection())
         .await
         .map_err(store_error)?;
-    Ok(released.rows_affected() + cancelled.rows_affected())
+    Ok(released_of(released.rows_affected(), cancelled.into_iter().map(|row| row.queue)))
 }
 
 pub(crate) async fn next_due(database: &Database) -> Result<NextDue> {

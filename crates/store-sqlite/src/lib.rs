@@ -30,8 +30,8 @@ use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Renewed, Reported, Retention, Schema, Store,
-    StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
+    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 
 use crate::database::Database;
@@ -112,7 +112,7 @@ impl Store for SqliteStore {
         claim::claim(&self.database, request).await
     }
 
-    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released> {
         let released = claim::release(&self.database, &attempts).await?;
         // Some may have been cancelled meanwhile, and have ended.
         [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
@@ -131,7 +131,7 @@ impl Store for SqliteStore {
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
         let registered = sessions::register(&self.database, registration).await?;
-        if registered.released > 0 || !registered.lost.is_empty() {
+        if registered.released.attempts > 0 || !registered.lost.is_empty() {
             [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
         Ok(registered)

@@ -186,6 +186,6 @@ pub(crate) async fn deregister(database: &Database, session: SessionId) -> Resul
     let released = give_back(&mut step, &held.dispatched).await?;
     let lost = lose(&mut step, &held.running).await?;
     step.commit().await?;
-    let changed = released > 0 || !lost.is_empty();
+    let changed = released.attempts > 0 || !lost.is_empty();
     Ok((lost, Changed { due: changed, done: changed }))
 }

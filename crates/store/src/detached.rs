@@ -14,7 +14,7 @@ use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::store::{Result, Store};
 use crate::types::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Progress, Pruned, Registered,
-    Registration, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+    Registration, Released, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
 
@@ -86,7 +86,7 @@ impl<S: Store> Store for Detached<S> {
         self.run(|store| async move { store.claim(request).await }).await
     }
 
-    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64> {
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released> {
         self.run(|store| async move { store.release(attempts).await }).await
     }
 

@@ -27,7 +27,7 @@ pub use read::{Connections, Cursor, ListQuery, QueueSnapshot, WorkerSession, Wor
 pub use store::Store;
 pub use types::{
     AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, Claims, HeartbeatSeen, IdempotencyKey,
-    NextDue, Progress, ProgressEnd, Pruned, Receipt, Registered, Registration, Renewed, Reported, Retention,
-    Schema, Slot, Submission, SubmitMode, Submitted, Swept,
+    NextDue, Progress, ProgressEnd, Pruned, Receipt, Registered, Registration, Released, Renewed, Reported,
+    Retention, Schema, Slot, Submission, SubmitMode, Submitted, Swept,
 };
 pub use wakeup::{Hint, Waker, Wakeup};

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::types::{
     AttemptReport, CancelAnswer, ClaimRequest, Claims, HeartbeatSeen, NextDue, Progress, Pruned, Registered,
-    Registration, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
+    Registration, Released, Renewed, Reported, Retention, Schema, Submission, SubmitMode, Submitted, Swept,
 };
 use crate::wakeup::{Hint, Wakeup};
 use chrono::{DateTime, Utc};
@@ -67,8 +67,8 @@ pub trait Store: Send + Sync + 'static {
     /// session registers next.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims>;
 
-    /// Gives back dispatched attempts that provably no worker holds. Returns how many were given back.
-    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<u64>;
+    /// Gives back dispatched attempts that provably no worker holds.
+    async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released>;
 
     /// Records what workers say of attempts.
     async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported>;

@@ -189,7 +189,7 @@ pub struct Progress {
     pub worker: Option<String>,
     /// The attempt's own position in its trace; `None` when what is stored of it cannot be read.
     pub trace: Option<TraceContext>,
-    /// When the task was asked to run.
+    /// When the task was asked to run; when it was accepted, if that was later.
     pub scheduled_at: DateTime<Utc>,
     /// When the attempt was claimed.
     pub picked_at: DateTime<Utc>,
@@ -230,6 +230,15 @@ pub enum Receipt {
     Duplicate,
     /// The attempt was superseded, lost, or is unknown; nothing changed.
     Stale,
+}
+
+/// What became of attempts that nobody runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// How many there were.
+    pub attempts: u64,
+    /// The queues of those whose task a user had cancelled: these ended.
+    pub cancelled: Vec<QueueName>,
 }
 
 /// A worker that presents itself to a coordinator.
@@ -277,7 +286,7 @@ pub struct Registered {
     /// Kept attempts that a user cancelled.
     pub cancel: Vec<AttemptRef>,
     /// Attempts that were given back because this process never got them.
-    pub released: u64,
+    pub released: Released,
     /// Attempts that were lost with the worker's previous process.
     pub lost: Vec<Progress>,
 }
@@ -291,7 +300,7 @@ impl Registered {
             kept: Vec::new(),
             kill: Vec::new(),
             cancel: Vec::new(),
-            released: 0,
+            released: Released::default(),
             lost: Vec::new(),
         }
     }
@@ -330,6 +339,13 @@ pub struct Swept {
     pub attempts_lost: Vec<Progress>,
     /// The queues of tasks whose `expires_at` passed before they started, one for each task.
     pub tasks_expired: Vec<QueueName>,
+}
+
+impl Swept {
+    /// Whether it found nothing.
+    pub fn is_empty(&self) -> bool {
+        self.sessions_lost.is_empty() && self.attempts_lost.is_empty() && self.tasks_expired.is_empty()
+    }
 }
 
 /// How long things are kept.

@@ -117,7 +117,11 @@ async fn trace_draws_each_phase_and_names_each_trace() {
     assert_eq!((&json["task_id"], &json["attempts"][1]["mode"]), (&json!(id), &json!("link")));
 }
 
-fn id_of(task: &Value) -> String {
+/// Submits a task that its caller sampled: nothing else here records anything.
+async fn submit_sampled(up: &Up) -> String {
+    let request = up.api().request(Method::POST, "/v1/tasks").json(&json!({"command": "true"}));
+    let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let task = up.api().send(request).await.unwrap().accepted().unwrap();
     task["task_id"].as_str().unwrap().to_owned()
 }
 
@@ -125,10 +129,7 @@ fn id_of(task: &Value) -> String {
 async fn trace_adds_the_spans_that_a_jaeger_has() {
     let jaeger = Jaeger::start();
     let up = Up::start(PROGRAM, &[&format!("--jaeger_url={}", jaeger.url)]).await.unwrap();
-    // Sampled by its caller: nothing else here records anything.
-    let request = up.api().request(Method::POST, "/v1/tasks").json(&json!({"command": "true"}));
-    let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    let id = id_of(&up.api().send(request).await.unwrap().accepted().unwrap());
+    let id = submit_sampled(&up).await;
     let task = up.api().wait_terminal(&id, LIMIT).await;
     let without = ask(&up, &format!("trace {id}")).await;
     assert_eq!((without.code, without.stderr.as_str()), (Some(0), ""), "{without:?}");
@@ -145,6 +146,13 @@ async fn trace_adds_the_spans_that_a_jaeger_has() {
     assert!(spans[0].starts_with("  execute default (worker)  ") && spans[0].contains('━'), "{text}");
     assert!(spans[1].starts_with("    dump (backup)  "), "{text}");
     assert!(text.contains('█') && !text.contains('\u{1b}'), "{text}");
+    *jaeger.answer.lock().unwrap() = Some(json!({"result": 7}));
+    let unread = ask(&up, &format!("trace {id}")).await;
+    assert!(unread.code == Some(0) && unread.text().contains("#1 running"), "{unread:?}");
+    let said = format!("distrack: the Jaeger at {} did not give the spans of trace ", jaeger.url);
+    assert!(unread.stderr.starts_with(&said) && unread.stderr.lines().count() == 1, "{unread:?}");
+    let json = ask(&up, &format!("trace -o json {id}")).await;
+    assert_eq!((&json.json()["task_id"], json.stderr.as_str()), (&json!(id), ""));
 }
 
 /// Runs `trace --open` with an opener of the test's own, or none; gives what it was asked to open as well.
@@ -166,7 +174,7 @@ async fn opened(up: &Up, id: &str, has_opener: bool) -> (Ended, Option<String>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_opens_the_trace_or_says_where_it_is() {
     let up = Up::start(PROGRAM, &["--jaeger_url=http://jaeger.invalid:16686/"]).await.unwrap();
-    let id = submit(&up, &[], "true").await;
+    let id = submit_sampled(&up).await;
     let task = up.api().wait_terminal(&id, LIMIT).await;
     let url = format!("http://jaeger.invalid:16686/trace/{}", task["trace_id"].as_str().unwrap());
     let (ended, noted) = opened(&up, &id, true).await;
@@ -174,6 +182,11 @@ async fn open_opens_the_trace_or_says_where_it_is() {
     let (ended, _) = opened(&up, &id, false).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains(&url) && ended.text().contains("#1 running"), "{ended:?}");
+    // Of a trace that is not sampled, Jaeger's page would be empty.
+    let unsampled = submit(&up, &[], "true").await;
+    let (ended, noted) = opened(&up, &unsampled, true).await;
+    assert_eq!((ended.code, noted), (Some(1), None), "{ended:?}");
+    assert!(ended.stderr.contains("not sampled"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -130,7 +130,7 @@ pub async fn what_is_claimed_beside_a_registration_is_given_back_by_it(store: Db
         let registered = tokio::spawn(async move { registering.come_back(&[]).await });
         let claimed = claims.await.expect("a claim does not panic");
         let registered = registered.await.expect("a registration does not panic");
-        assert_eq!(registered.released, claimed.len() as u64, "nobody would ever run the rest");
+        assert_eq!(registered.released.attempts, claimed.len() as u64, "nobody would ever run the rest");
         for claimed in worker.claim_all(4).await {
             report(&store, finished(claimed.attempt, Outcome::success())).await;
         }

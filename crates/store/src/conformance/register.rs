@@ -46,7 +46,7 @@ pub async fn a_process_keeps_what_it_holds_and_gives_back_what_it_never_got(stor
     let mut kept_by_store = registered.kept.clone();
     kept_by_store.sort();
     assert_eq!(kept_by_store, [kept, kept_running]);
-    assert_eq!((registered.released, registered.lost.len()), (1, 1));
+    assert_eq!((registered.released.attempts, registered.lost.len()), (1, 1));
     assert_eq!((registered.kill, registered.cancel), (vec![], vec![]));
     let released = get(&store, never_got.task).await;
     assert_eq!((released.state, released.epoch, released.attempt), (TaskState::Pending, 1, 0));
@@ -72,7 +72,7 @@ pub async fn a_restarted_worker_keeps_its_results_and_loses_the_rest(store: Db) 
     kept.sort();
     assert_eq!((kept, registered.kill), (vec![spooled, unsaid], vec![]));
     assert_eq!(
-        (registered.released, registered.lost.len()),
+        (registered.released.attempts, registered.lost.len()),
         (0, 2),
         "the old process may have started any of them"
     );
@@ -145,7 +145,7 @@ pub async fn what_is_not_this_workers_is_to_be_killed(store: Db) {
     let mut expected = vec![foreign, unknown, superseded, never];
     expected.sort();
     assert_eq!(kill, expected);
-    assert_eq!((registered.kept.len(), registered.released, registered.lost.len()), (2, 0, 0));
+    assert_eq!((registered.kept.len(), registered.released.attempts, registered.lost.len()), (2, 0, 0));
     assert_eq!(state(&store, foreign.task).await, TaskState::Running, "the other worker is not disturbed");
     assert_eq!(report(&store, finished(foreign, Outcome::success())).await, Receipt::Recorded);
 }

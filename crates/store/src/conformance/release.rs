@@ -9,7 +9,7 @@ use super::fleet::Worker;
 use crate::Receipt;
 
 async fn release(store: &Db, attempts: &[AttemptRef]) -> u64 {
-    store.release(attempts.to_vec()).await.expect("a release is answered")
+    store.release(attempts.to_vec()).await.expect("a release is answered").attempts
 }
 
 pub async fn a_released_attempt_gives_its_number_back_and_keeps_the_epoch(store: Db) {
@@ -94,7 +94,10 @@ pub async fn a_cancelled_attempt_that_is_released_does_not_run_again(store: Db) 
     let worker = Worker::join(&store).await;
     let attempt = worker.hold(echo()).await;
     store.cancel(attempt.task).await.expect("it is marked");
-    release(&store, &[attempt]).await;
+    let other = worker.hold(echo()).await;
+    let released = store.release(vec![attempt, other]).await.expect("a release is answered");
+    assert_eq!((released.attempts, released.cancelled), (2, vec!["default".parse().expect("a queue")]));
     assert_eq!(state(&store, attempt.task).await, TaskState::Cancelled);
+    worker.claim_one().await;
     assert!(worker.claim(1).await.is_empty());
 }

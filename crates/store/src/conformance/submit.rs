@@ -10,7 +10,7 @@ use distrack_core::{
 
 use super::fixtures::{Db, clock, echo, get, instants, later, new_task, submit, without_key};
 use super::fleet::Worker;
-use crate::SubmitMode;
+use crate::{Released, SubmitMode};
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -87,7 +87,7 @@ pub async fn a_call_about_nothing_changes_nothing(store: Db) {
     assert!(store.submit(Vec::new(), SubmitMode::AllOrNone).await.expect("it is answered").is_empty());
     assert!(store.get(Vec::new()).await.expect("it is answered").is_empty());
     assert!(store.report(Vec::new()).await.expect("it is answered").receipts.is_empty());
-    assert_eq!(store.release(Vec::new()).await.expect("it is answered"), 0);
+    assert_eq!(store.release(Vec::new()).await.expect("it is answered"), Released::default());
     let worker = Worker::join(&store).await;
     submit(&store, echo()).await;
     assert!(worker.claim(0).await.is_empty());
@@ -101,5 +101,5 @@ pub async fn unknown_tasks_are_left_out_of_an_answer(store: Db) {
     assert_eq!(store.attempts(unknown).await.expect("attempts are read"), None);
     assert_eq!(store.output(unknown, 1).await.expect("output is read"), None);
     let released = store.release(vec![AttemptRef { task: unknown, epoch: 1 }]).await;
-    assert_eq!(released.expect("it is answered"), 0);
+    assert_eq!(released.expect("it is answered"), Released::default());
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use distrack_core::{AttemptRef, InstanceId, TaskState};
+use distrack_core::{AttemptRef, InstanceId, QueueName, TaskState};
 use uuid::Uuid;
 
 use super::value::task_state;
 use crate::error::StoreError;
 use crate::store::Result;
-use crate::types::{Registered, Registration};
+use crate::types::{Registered, Registration, Released};
 
 /// A row of `held_by_session`.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,12 @@ impl HeldRow {
     pub fn attempt_ref(&self) -> AttemptRef {
         AttemptRef { task: self.id.into(), epoch: self.epoch }
     }
+}
+
+/// What came of a release: how many rows wait again, and the queues of those that have ended.
+pub fn released_of(waiting: u64, ended: impl Iterator<Item = String>) -> Released {
+    let cancelled: Vec<QueueName> = ended.map(|queue| queue.parse().unwrap_or_default()).collect();
+    Released { attempts: waiting + cancelled.len() as u64, cancelled }
 }
 
 /// Refuses a registration under a worker id that another live process has.

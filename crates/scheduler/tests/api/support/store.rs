@@ -182,7 +182,7 @@ impl Store for FaultyStore {
         unimplemented!("a scheduler never claims")
     }
 
-    async fn release(&self, _: Vec<AttemptRef>) -> Result<u64> {
+    async fn release(&self, _: Vec<AttemptRef>) -> Result<Released> {
         unimplemented!("a scheduler never releases")
     }
 
