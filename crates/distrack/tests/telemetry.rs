@@ -166,26 +166,32 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
     }
 
     let quoted: BTreeSet<&str> = PAGE.split('`').skip(1).step_by(2).collect();
-    let spans = eventually(LIMIT, "a span of each kind", || async {
-        let spans = collector.spans();
-        let names: BTreeSet<_> = spans.iter().map(|span| first_word(&span.name).to_owned()).collect();
-        let wanted =
-            ["schedule", "queued", "dispatch", "execute", "finish", "claim", "report", "sh", "false"];
-        if wanted.iter().all(|name| names.contains(*name)) { Ok(spans) } else { Err(format!("{names:?}")) }
-    })
-    .await;
-    let seen: BTreeSet<&str> =
-        spans.iter().flat_map(|span| span.attributes.keys()).map(String::as_str).collect();
-    let unknown: Vec<_> = seen.iter().filter(|name| !quoted.contains(*name)).collect();
-    assert!(unknown.is_empty(), "attributes that the page does not have: {unknown:?}");
     let attributes = PAGE.lines().skip_while(|line| !line.starts_with("| attribute |")).skip(2);
     let attributes = attributes.take_while(|line| line.starts_with('|'));
-    let listed = attributes.flat_map(|line| {
-        let cell = line.trim_matches('|').split(" | ").next().unwrap();
-        cell.split('`').skip(1).step_by(2).filter(|name| name.contains('.')).collect::<Vec<_>>()
-    });
-    let unseen: Vec<_> = listed.filter(|name| *name != "distrack.link" && !seen.contains(name)).collect();
-    assert!(unseen.is_empty(), "attributes that no span has: {unseen:?}");
+    let listed: Vec<_> = attributes
+        .flat_map(|line| {
+            let cell = line.trim_matches('|').split(" | ").next().unwrap();
+            cell.split('`').skip(1).step_by(2).filter(|name| name.contains('.')).collect::<Vec<_>>()
+        })
+        .filter(|name| *name != "distrack.link")
+        .collect();
+    let seen = eventually(LIMIT, "a span of each kind with each attribute", || async {
+        let spans = collector.spans();
+        let names: BTreeSet<_> = spans.iter().map(|span| first_word(&span.name)).collect();
+        let seen: BTreeSet<_> = spans.iter().flat_map(|span| span.attributes.keys().cloned()).collect();
+        let wanted =
+            ["schedule", "queued", "dispatch", "execute", "finish", "claim", "report", "sh", "false"];
+        let missing: Vec<_> = wanted.into_iter().filter(|name| !names.contains(name)).collect();
+        let unseen: Vec<_> = listed.iter().filter(|name| !seen.contains(**name)).collect();
+        if missing.is_empty() && unseen.is_empty() {
+            Ok(seen)
+        } else {
+            Err(format!("{missing:?} {unseen:?}"))
+        }
+    })
+    .await;
+    let unknown: Vec<_> = seen.iter().filter(|name| !quoted.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "attributes that the page does not have: {unknown:?}");
 }
 
 fn first_word(text: &str) -> &str {

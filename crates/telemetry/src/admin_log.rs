@@ -75,7 +75,7 @@ fn refusal(peer: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Option<&'sta
     if !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         return Some("only from this machine");
     }
-    if headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for") {
+    if ["forwarded", "x-forwarded-for", "via", "x-real-ip"].iter().any(|name| headers.contains_key(*name)) {
         return Some("only from this machine, and not through a proxy");
     }
     let mut hosts = headers.get_all(HOST).iter();
@@ -156,8 +156,10 @@ mod tests {
         for peer in ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "unknown"] {
             assert!(refused(peer, "/admin/log", &[("host", "localhost")]).is_some(), "{peer}");
         }
-        let proxied = [("host", "localhost"), ("x-forwarded-for", "10.0.0.1")];
-        assert!(refused("127.0.0.1", "/admin/log", &proxied).is_some());
+        for told in ["x-forwarded-for", "forwarded", "x-real-ip", "via"] {
+            let proxied = [("host", "localhost"), (told, "10.0.0.1")];
+            assert!(refused("127.0.0.1", "/admin/log", &proxied).is_some(), "{told}");
+        }
     }
 
     #[test]
