@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use distrack_testkit::{Fleet, FleetBuilder, Launch, Process, Proxy, TestDatabase, eventually};
@@ -34,6 +35,11 @@ async fn is_draining(fleet: &Fleet) {
     .await;
 }
 
+/// A command that ends once there is such a file.
+fn until_there(file: &Path) -> String {
+    format!("while [ ! -e '{}' ]; do sleep 0.05; done", file.display())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_curl_runs_a_command_and_the_next_one_says_how_it_went() {
     let database = TestDatabase::create().await;
@@ -60,11 +66,15 @@ async fn a_worker_told_to_stop_finishes_what_runs_and_takes_nothing_new() {
     let database = TestDatabase::create().await;
     let fleet = fleet(database.url()).start().await.unwrap();
     let api = fleet.api();
-    let running = api.schedule("sleep 5; echo through", 0.0).await.unwrap();
+    let go = fleet.worker(0).folder().join("go");
+    let running = api.schedule(&format!("{}; echo through", until_there(&go)), 0.0).await.unwrap();
     wait_running(&fleet, id(&running)).await;
     fleet.worker(0).process().terminate().unwrap();
     is_draining(&fleet).await;
     let late = api.schedule("echo late", 0.2).await.unwrap();
+    // Not a wait for something: it is due for a while, and nobody takes it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::write(&go, "").unwrap();
     assert!(fleet.worker(0).process().wait(LIMIT).await.success());
     let ended = api.wait_terminal(id(&running), LIMIT).await;
     assert_eq!((&ended["state"], &ended["attempt"]), (&json!("completed"), &json!(1)), "{ended}");
@@ -144,7 +154,8 @@ async fn an_outage_of_the_database_refuses_submissions_and_loses_no_result() {
     let mut proxy = Proxy::before(&database.url()).await.unwrap();
     let fleet = fleet(proxy.url().to_owned()).start().await.unwrap();
     let api = fleet.api();
-    let task = api.schedule("sleep 1; echo survived", 0.0).await.unwrap();
+    let go = fleet.worker(0).folder().join("go");
+    let task = api.schedule(&format!("{}; echo survived", until_there(&go)), 0.0).await.unwrap();
     wait_running(&fleet, id(&task)).await;
     proxy.cut().await;
 
@@ -156,7 +167,8 @@ async fn an_outage_of_the_database_refuses_submissions_and_loses_no_result() {
     .await;
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(refused.headers["content-type"], "application/problem+json");
-    // Long enough for the command to end while nobody can record it.
+    // It ends while nobody can record it.
+    std::fs::write(&go, "").unwrap();
     eventually(LIMIT, "the result in the spool", || async {
         let metrics = fleet.worker(0).admin().get("/metrics").await.unwrap().text();
         metrics.lines().any(|line| line == "distrack_spool_records 1").then_some(())

@@ -52,7 +52,7 @@ async fn what_was_accepted_before_a_kill_is_still_there_and_continues() {
 async fn an_interrupt_drains_and_ends_well() {
     let up = Up::start(PROGRAM, &[]).await.unwrap();
     let api = up.api();
-    let task = api.schedule("sleep 1; echo through", 0.0).await.unwrap();
+    let task = api.schedule("sleep 6; echo through", 0.0).await.unwrap();
     eventually(LIMIT, "the start", || async {
         (api.task(id(&task)).await.unwrap()["state"] == "running").then_some(())
     })

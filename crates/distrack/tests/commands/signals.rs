@@ -56,7 +56,7 @@ async fn nobody_who_reads_the_logs_is_no_reason_to_fail_or_to_stay() {
 async fn a_closed_terminal_drains_and_ends_well() {
     let (up, api) = up(|_| {});
     api.wait_ready(LIMIT).await;
-    run_long(&api, "sleep 1").await;
+    run_long(&api, "sleep 6").await;
     up.signal("HUP");
     let ended = up.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -220,7 +220,7 @@ async fn a_callers_trace_is_joined_and_the_command_is_told_its_own_span() {
 async fn an_attempt_that_its_worker_never_reported_gets_its_spans_from_the_coordinator() {
     let database = TestDatabase::create().await;
     let collector = Collector::start().await.unwrap();
-    let fleet = fleet(&database, &collector).lost_after(Duration::from_secs(2)).start().await.unwrap();
+    let fleet = fleet(&database, &collector).lost_after(Duration::from_secs(8)).start().await.unwrap();
     let api = fleet.api();
     let task = json!({"command": "sleep 60", "on_lost": "fail"});
     let task = api.submit(&task).await.unwrap()["task_id"].as_str().unwrap().to_owned();

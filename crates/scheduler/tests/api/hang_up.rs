@@ -92,7 +92,7 @@ async fn a_client_that_waits_and_hangs_up_is_forgotten() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_408_and_a_head_that_does_not_come_is_cut() {
-    let settings = Settings { request_timeout: Duration::from_millis(100), ..Settings::default() };
+    let settings = Settings { request_timeout: Duration::from_secs(1), ..Settings::default() };
     let scheduler = Scheduler::with(settings).await;
     let whole = head("/schedule", BODY.len()).len();
     let mut stream = send(&scheduler, "/schedule", whole + 3).await;

@@ -75,7 +75,7 @@ async fn a_row_that_the_database_refuses_does_not_refuse_its_neighbours() {
 
 #[tokio::test]
 async fn a_database_that_hangs_is_503_and_the_next_submission_is_stored() {
-    let settings = Settings { store_timeout: Duration::from_millis(100), ..Settings::default() };
+    let settings = Settings { store_timeout: Duration::from_secs(3), ..Settings::default() };
     let scheduler = Scheduler::with(settings).await;
     scheduler.store.set_open(false);
     let hung = scheduler.post("/v1/tasks", &json!({"command": "x"})).await;

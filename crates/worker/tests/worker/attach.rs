@@ -135,7 +135,15 @@ async fn a_worker_waits_for_its_first_coordinator_and_is_not_ready_before() {
     nobody.die();
     let worker = start(settings(&dir, &[&nobody])).await;
     until("it says so", || worker.readiness.get().is_err_and(|reason| reason.contains("registered"))).await;
-    let fake = Fake::on(std::net::TcpListener::bind(nobody.address).unwrap());
+    // The one that died may still hold its port for a moment.
+    let bind = || std::net::TcpListener::bind(nobody.address).ok();
+    let mut free = bind();
+    until("its port is free", || {
+        free = free.take().or_else(bind);
+        free.is_some()
+    })
+    .await;
+    let fake = Fake::on(free.unwrap());
     worker.attached(&fake, 1).await;
     worker.stop().await;
 }

@@ -128,7 +128,7 @@ pub(crate) fn assignment(line: &str) -> v1::Assignment {
 }
 
 /// Waits until something has come about.
-pub(crate) async fn until(what: &str, good: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, mut good: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(15);
     while !good() {
         assert!(Instant::now() < limit, "not within 15 s: {what}");

@@ -170,7 +170,7 @@ impl Answer {
 
 /// Waits until a condition holds, for a limited time.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let limit = Instant::now() + Duration::from_secs(10);
+    let limit = Instant::now() + Duration::from_secs(30);
     while !condition().await {
         assert!(Instant::now() < limit, "did not come true: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
