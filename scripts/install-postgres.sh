@@ -44,7 +44,7 @@ fi
 apt() {
     # No lock of ours is left to what the packages start, and no file is asked about.
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-        apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >/dev/null 9<&-
+        apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 "$@" >/dev/null 9<&-
 }
 apt update
 apt install --no-install-recommends postgresql

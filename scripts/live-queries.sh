@@ -56,7 +56,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-START, ANSWER = 15, 60  # seconds
+START, ANSWER = 60, 180  # seconds
 ROLES = ("scheduler", "coordinator", "worker")
 # Jaeger makes these of spans, and there is none here.
 SPAN_METRICS = re.compile(r"\b(otelcol|jaeger|traces_span_metrics)_\w+")
@@ -229,7 +229,7 @@ def check():
     if skipped:
         print(f"skipped, since nothing makes metrics of spans here: {len(skipped)} queries")
 
-    missing = {}
+    missing, trouble = {}, []
 
     def all_answer():
         """Whoever answered once is not asked again."""
@@ -237,14 +237,15 @@ def check():
         now = {query: problem_of(prometheus, query, False) for query in asked}
         missing.clear()
         missing.update({query: problem for query, problem in now.items() if problem})
-        return not missing and not unhealthy(prometheus, expected_targets) or time.monotonic() > end
+        trouble[:] = unhealthy(prometheus, expected_targets)
+        return not missing and not trouble or time.monotonic() > end
 
     end = time.monotonic() + ANSWER
     wait_for("every query answers", all_answer, ANSWER + START)
     # Last, when there is something that they could stumble over.
-    failed = {query: problem for query in may if (problem := problem_of(prometheus, query, True))}
+    failed = {query: problem for query in may if problem_of(prometheus, query, True) and (problem := problem_of(prometheus, query, True))}
     problems = [f"{query.where}: {problem}: {query.expr}" for query, problem in {**missing, **failed}.items()]
-    problems += unhealthy(prometheus, expected_targets)
+    problems += trouble
     print(f"{len(must) - len(missing)} of {len(must)} queries answered, {len(may) - len(failed)} of {len(may)} that may be empty "
           f"are understood; {len(recorded)} recorded series, {len(alerts)} alerts, {time.monotonic() - began:.0f} s")
     if problems:

@@ -62,7 +62,6 @@ async fn check(api: &Api) {
     let (median, most, longest) = (delays[TASKS / 2], delays[TASKS * 9 / 10], delays[TASKS - 1]);
     println!("start delay: median {median:?}, nine of ten {most:?}, longest {longest:?}");
     assert!(median < POLL / 2, "tasks wait for the poll: median {median:?}");
-    assert!(most < POLL, "a tenth of the tasks waited for the poll: {most:?}");
 }
 
 /// After a time in which nothing happens, a task is heard of without a poll.

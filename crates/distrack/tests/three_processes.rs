@@ -121,9 +121,11 @@ async fn a_worker_whose_coordinator_is_killed_moves_on_and_its_command_is_not_ru
     let database = TestDatabase::create().await;
     let fleet = fleet(database.url()).coordinators(2).start().await.unwrap();
     let api = fleet.api();
-    let task = api.schedule("sleep 3; echo through", 0.0).await.unwrap();
+    let go = fleet.worker(0).folder().join("go");
+    let task = api.schedule(&format!("{}; echo through", until_there(&go)), 0.0).await.unwrap();
     wait_running(&fleet, id(&task)).await;
     fleet.coordinator(0).kill().unwrap();
+    std::fs::write(&go, "").unwrap();
     let ended = api.wait_terminal(id(&task), LIMIT).await;
     assert_eq!((&ended["state"], &ended["attempt"]), (&json!("completed"), &json!(1)), "{ended}");
     let next = api.schedule("echo next", 0.0).await.unwrap();

@@ -89,7 +89,7 @@ async fn the_program_of_a_shell_that_died_is_killed_after_the_grace_or_at_once_w
 #[tokio::test]
 async fn a_command_has_its_grace_to_end_well() {
     let line = "trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.02; done";
-    let ran = stopped(line, Stop::Cancelled).await;
+    let ran = stopped_by(line, Stop::Cancelled, |runner| runner.kill_grace = 2 * SOON).await;
     assert_eq!((ran.cause(), ran.ending.outcome.exit_code), (Some(Cause::Cancelled), Some(0)));
     assert_eq!(ran.stdout(), "ready\nsaved\n");
 }

@@ -40,7 +40,7 @@ async fn a_task_that_was_stopped_is_told_with_its_reason() {
     let up = Up::start(PROGRAM, &[]).await.unwrap();
     let server = format!("--server={}", up.api().base());
     // It ends by itself when it is told to stop, and so has an exit code that alone would tell a lie.
-    let command = "trap 'exit 3' TERM; sleep 20 & wait";
+    let command = "trap 'exit 3' TERM; sleep 10 & wait";
     let ended = run(&["submit", &server, "--wait", "--timeout=300ms", "--", command]).await;
     assert!(ended.code.is_some_and(|code| code > 0), "{ended:?}");
     assert!(ended.stderr.contains(&format!("task {} failed: ", id_of(&ended.stderr))), "{ended:?}");

@@ -151,11 +151,12 @@ async fn a_task_that_ended_is_told_in_one_sentence() {
     };
     let plain = || json!({"command": "x", "timeout": 10});
     let done = ended(plain(), Outcome::success()).await;
-    assert!(done.starts_with("completed in ") && done.ends_with(" after its time"), "{done}");
+    assert!(done.starts_with("completed in "), "{done}");
+    assert!(done.ends_with(" after its time") || punctual(&done) != done, "{done}");
     let failed = ended(plain(), exit(3)).await;
     assert!(failed.starts_with("failed with exit code 3 on attempt 1 of 1, after "), "{failed}");
     let killed = ended(plain(), Outcome::failure(Cause::Timeout, "timeout")).await;
-    assert_eq!(killed, "killed after its 10 s timeout on attempt 1 of 1 on w1");
+    assert_eq!(punctual(&killed), "killed after its 10 s timeout on attempt 1 of 1 on w1");
     let signal = Outcome { signal: Some(11), ..Outcome::failure(Cause::Signal, "signal 11") };
     let killed = ended(plain(), signal).await;
     assert!(killed.starts_with("failed: signal 11 (SIGSEGV) ended it on attempt 1 of 1"), "{killed}");
@@ -178,7 +179,13 @@ async fn a_task_that_ended_is_told_in_one_sentence() {
     worker.start(once).await;
     scheduler.store.real().deregister(worker.session()).await.unwrap();
     let lost = summary(&scheduler, once).await;
-    assert_eq!(lost, "failed: its worker w1 was lost with it, and on_lost=fail forbids a second run");
+    let expected = "failed: its worker w1 was lost with it, and on_lost=fail forbids a second run";
+    assert_eq!(punctual(&lost), expected);
+}
+
+/// What is said, without that a slow machine was late to start it.
+fn punctual(summary: &str) -> &str {
+    summary.split("; it started ").next().unwrap_or(summary)
 }
 
 #[tokio::test]
@@ -202,13 +209,14 @@ async fn a_late_start_is_told_with_what_it_waited_for() {
     };
     Worker::join_as(scheduler.store.real(), of("w2", "later")).await.run(second, Outcome::success()).await;
     let told = why(&scheduler, second).await;
-    assert_eq!(codes(&told), ["completed", "started_late", "waited_for_worker"]);
-    assert!(told["summary"].as_str().unwrap().contains("it waited for a worker: w2 came 1"), "{told}");
+    // On a slow machine more may have held it up after that.
+    assert_eq!(codes(&told)[..3], ["completed", "started_late", "waited_for_worker"]);
+    assert!(told["summary"].as_str().unwrap().contains("it waited for a worker: w2 came "), "{told}");
 
     early.run(first, Outcome::success()).await;
     let told = why(&scheduler, first).await;
-    assert_eq!(codes(&told), ["completed", "started_late", "waited_for_slot"]);
-    assert!(told["summary"].as_str().unwrap().contains("late: it waited 1"), "{told}");
+    assert_eq!(codes(&told)[..3], ["completed", "started_late", "waited_for_slot"]);
+    assert!(told["summary"].as_str().unwrap().contains(" s late: it waited "), "{told}");
 }
 
 #[tokio::test]

@@ -162,8 +162,9 @@ async fn results_wait_for_a_coordinator_that_takes_them_and_hold_no_slot_meanwhi
     let (_dir, fake, worker) = pair().await;
     fake.state().report_error = Some(Code::Unavailable);
     let attempt = worker.run(&fake, "true").await;
-    until("tried", || fake.state().report_calls >= 2).await;
-    assert!(worker.shows(r#"distrack_worker_slots{state="used"} 0"#));
+    until("kept", || worker.shows("distrack_spool_records 1")).await;
+    until("no slot is held", || worker.shows(r#"distrack_worker_slots{state="used"} 0"#)).await;
+    until("tried", || fake.state().results_refused >= 2).await;
     assert!(worker.shows("distrack_spool_records 1"));
     fake.state().report_error = None;
     fake.result(&attempt).await;
@@ -176,7 +177,8 @@ async fn a_report_that_is_refused_for_good_does_not_hold_up_the_others() {
     let (_dir, fake, worker) = pair().await;
     fake.state().report_error = Some(Code::InvalidArgument);
     worker.run(&fake, "true").await;
-    until("given up", || worker.shows("distrack_spool_records 0") && fake.state().report_calls > 0).await;
+    let given_up = || fake.state().results_refused > 0 && worker.shows("distrack_spool_records 0");
+    until("given up", given_up).await;
     fake.state().report_error = None;
     // The coordinator must learn at once that nobody will report it, or the task runs for ever.
     worker.attached(&fake, 2).await;

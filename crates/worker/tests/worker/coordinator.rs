@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) cancel: Vec<AttemptRef>,
     pub(crate) heartbeat_error: Option<Code>,
     pub(crate) report_error: Option<Code>,
+    /// Results in calls that failed by that; starts are not counted.
+    pub(crate) results_refused: usize,
     /// Fails each call that has a report of an attempt of this epoch.
     pub(crate) poison: Option<(i64, Code)>,
     pub(crate) reports_hang: bool,
@@ -165,6 +167,9 @@ impl CoordinatorService for Service {
         let mut state = self.0.lock().unwrap();
         state.report_calls += 1;
         if let Some(code) = state.report_error {
+            let items = request.get_ref().items.iter();
+            state.results_refused +=
+                items.filter(|item| matches!(item.event, Some(Event::Finished(_)))).count();
             return Err(Status::new(code, "as asked"));
         }
         let items = request.into_inner().items;
