@@ -72,8 +72,15 @@ async fn a_worker_told_to_stop_finishes_what_runs_and_takes_nothing_new() {
     fleet.worker(0).process().terminate().unwrap();
     is_draining(&fleet).await;
     let late = api.schedule("echo late", 0.2).await.unwrap();
-    // Not a wait for something: it is due for a while, and nobody takes it.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Once it is due, that is all there is to say of it.
+    eventually(LIMIT, "a due task to be left alone", || async {
+        let why = api.get(&format!("/v1/tasks/{}/why", id(&late))).await?.accepted()?;
+        match why["reasons"][0]["code"].as_str() {
+            Some("only_draining") => Ok(()),
+            _ => Err(anyhow::anyhow!("{why}")),
+        }
+    })
+    .await;
     std::fs::write(&go, "").unwrap();
     assert!(fleet.worker(0).process().wait(LIMIT).await.success());
     let ended = api.wait_terminal(id(&running), LIMIT).await;

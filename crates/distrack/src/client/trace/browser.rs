@@ -12,7 +12,6 @@ use crate::exits;
 
 /// How long an opener may take to fail. One that goes on after that has become the browser, or waits for it.
 const PATIENCE: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Opens a URL in the browser, or says it.
 pub(super) async fn open(url: &str) -> Result<(), Failure> {
@@ -29,25 +28,19 @@ pub(super) async fn open(url: &str) -> Result<(), Failure> {
 
 /// Whether an opener took an address: it has ended well, or goes on for longer than `patience`.
 async fn opens(opener: &str, url: &Url, patience: Duration) -> bool {
-    let spawned = Program::new(opener)
+    let mut program = Program::new(opener);
+    program
         .arg(url.as_str())
         // A group of its own: a Ctrl-C that is meant for this command must not end the browser.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut opener) = spawned else { return false };
-    let ended = async {
-        loop {
-            match opener.try_wait() {
-                Ok(None) => tokio::time::sleep(LOOK).await,
-                Ok(Some(status)) => return status.success(),
-                Err(_) => return false,
-            }
-        }
-    };
-    tokio::time::timeout(patience, ended).await.unwrap_or(true)
+        .stderr(Stdio::null());
+    let Ok(mut opener) = tokio::process::Command::from(program).spawn() else { return false };
+    match tokio::time::timeout(patience, opener.wait()).await {
+        Ok(ended) => ended.is_ok_and(|status| status.success()),
+        Err(_) => true,
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +48,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
     use std::time::Instant;
+
+    use distrack_testkit::eventually;
 
     use super::*;
 
@@ -82,15 +77,8 @@ mod tests {
 
         /// What it noted, as soon as it has.
         async fn noted(&self) -> String {
-            let noted = async {
-                loop {
-                    match std::fs::read_to_string(self.0.path().join("noted")) {
-                        Ok(noted) => return noted,
-                        Err(_) => tokio::time::sleep(LOOK).await,
-                    }
-                }
-            };
-            tokio::time::timeout(LONG, noted).await.unwrap()
+            let noted = self.0.path().join("noted");
+            eventually(LONG, "the note", || async { std::fs::read_to_string(&noted) }).await
         }
     }
 
