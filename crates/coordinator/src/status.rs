@@ -6,7 +6,9 @@ use tonic::Status;
 /// What a worker is told. Internals stay here; they are logged by whoever handles the error.
 pub(crate) fn of_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Unavailable(_) => Status::unavailable("the database is unavailable; try again"),
+        StoreError::Unavailable(_) | StoreError::Unanswered(_) => {
+            Status::unavailable("the database is unavailable; try again")
+        }
         StoreError::Conflict(reason) => Status::already_exists(reason.clone()),
         StoreError::Corrupt(_) | StoreError::Refused(_) => {
             tracing::error!(%error, "store failed");

@@ -81,6 +81,7 @@ fn sampled<'a>(contexts: impl IntoIterator<Item = &'a TraceContext>) -> Option<T
 fn kind(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "unavailable",
+        StoreError::Unanswered(_) => "unanswered",
         StoreError::Conflict(_) => "conflict",
         StoreError::Refused(_) => "refused",
         StoreError::Corrupt(_) => "corrupt",

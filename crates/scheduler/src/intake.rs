@@ -159,8 +159,7 @@ enum Failure {
 impl Failure {
     fn said(&self) -> Problem {
         match self {
-            // Also a connection that broke after COMMIT was sent, which looks like any other.
-            Self::Store(StoreError::Unavailable(reason)) => unknown(reason),
+            Self::Store(StoreError::Unanswered(reason)) => unknown(reason),
             Self::Store(error) => Problem::from(error),
             Self::Unknown => unknown(LATE),
         }
@@ -236,7 +235,7 @@ impl Committer {
 
     /// Traces a task that may be stored: if it is, what happens to it is below this.
     fn note_unknown(&self, task: &NewTask, failure: &Failure, origin: &Origin) {
-        if matches!(failure, Failure::Unknown | Failure::Store(StoreError::Unavailable(_))) {
+        if matches!(failure, Failure::Unknown | Failure::Store(StoreError::Unanswered(_))) {
             let (trace, about) = (&origin.trace, (task.id, task.queue.as_str()));
             let between = (trace.since, request_trace::now());
             spans::schedule_unknown(&self.traces, &task.trace, &trace.context, about, between);

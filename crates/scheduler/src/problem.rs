@@ -177,7 +177,9 @@ impl Problem {
 impl From<&StoreError> for Problem {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable("try again later").because(error),
+            StoreError::Unavailable(_) | StoreError::Unanswered(_) => {
+                Self::unavailable("try again later").because(error)
+            }
             StoreError::Conflict(what) => Self::new(Code::Conflict, what.clone()),
             StoreError::Corrupt(_) | StoreError::Refused(_) => Self::internal(error),
         }

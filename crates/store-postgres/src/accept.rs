@@ -5,32 +5,77 @@ use distrack_core::TaskId;
 use distrack_store::shared::{Created, SubmissionRow, Taken, answer, task_state};
 use distrack_store::{CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
-use crate::error::store_error;
+use crate::row::TaskRow;
+use crate::trouble::{commit_error, store_error};
 
+/// Stores submissions. May be repeated after an answer that never came: a task's id is random, so that one that is
+/// taken was taken by the try before, which is answered then.
 pub(crate) async fn submit(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     submissions: &[Submission],
     mode: SubmitMode,
 ) -> Result<Vec<Submitted>> {
-    if submissions.iter().all(|submission| submission.key.is_none()) {
-        let mut connection = pool.acquire().await.map_err(store_error)?;
-        let created = insert(&mut connection, submissions).await?;
-        return answer(submissions, &created, &Taken::new());
-    }
-    let mut transaction = pool.begin().await.map_err(store_error)?;
-    let created = insert(&mut transaction, submissions).await?;
-    let taken = taken_keys(&mut transaction, submissions, &created).await?;
-    let answers = answer(submissions, &created, &taken)?;
-    if mode == SubmitMode::AllOrNone && answers.contains(&Submitted::KeyConflict) {
-        transaction.rollback().await.map_err(store_error)?;
+    let answers = if submissions.iter().all(|submission| submission.key.is_none()) {
+        let created = insert(connection, submissions).await;
+        match created {
+            Ok(created) => return answer(submissions, &created, &Taken::new()),
+            Err(error) if is_taken(&error) => None,
+            Err(error) => return Err(commit_error(error)),
+        }
     } else {
-        transaction.commit().await.map_err(store_error)?;
+        let mut transaction = connection.begin().await.map_err(store_error)?;
+        let answers = with_keys(&mut transaction, submissions).await?;
+        match &answers {
+            Some(answers) if mode == SubmitMode::Each || !answers.contains(&Submitted::KeyConflict) => {
+                transaction.commit().await.map_err(commit_error)?;
+            }
+            Some(_) | None => transaction.rollback().await.map_err(store_error)?,
+        }
+        answers
+    };
+    match answers {
+        Some(answers) => Ok(answers),
+        None => stored_before(connection, submissions).await,
     }
-    Ok(answers)
+}
+
+/// The answers, unless an earlier try of the same call was committed.
+async fn with_keys(
+    connection: &mut PgConnection,
+    submissions: &[Submission],
+) -> Result<Option<Vec<Submitted>>> {
+    let created = match insert(connection, submissions).await {
+        Ok(created) => created,
+        Err(error) if is_taken(&error) => return Ok(None),
+        Err(error) => return Err(store_error(error)),
+    };
+    let taken = taken_keys(connection, submissions, &created).await?;
+    let answers = answer(submissions, &created, &taken)?;
+    let own =
+        answers.iter().zip(submissions).any(|(answer, one)| *answer == Submitted::Replayed(one.task.id));
+    Ok((!own).then_some(answers))
+}
+
+/// Whether an id is taken.
+fn is_taken(error: &sqlx::Error) -> bool {
+    let constraint = error.as_database_error().and_then(|error| error.constraint());
+    constraint == Some("tasks_pkey")
+}
+
+/// The answers of a try that was committed and whose own answer was lost.
+async fn stored_before(connection: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Submitted>> {
+    let ids: Vec<Uuid> = submissions.iter().map(|submission| submission.task.id.as_uuid()).collect();
+    let rows = sqlx::query_file_as!(TaskRow, "sql/get.sql", &ids)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let created = rows.into_iter().map(|row| (row.id.into(), (row.created_at, row.scheduled_at))).collect();
+    let taken = taken_keys(connection, submissions, &created).await?;
+    answer(submissions, &created, &taken)
 }
 
 #[derive(Default)]
@@ -78,10 +123,13 @@ impl Columns {
     }
 }
 
-async fn insert(connection: &mut PgConnection, submissions: &[Submission]) -> Result<Created> {
+async fn insert(
+    connection: &mut PgConnection,
+    submissions: &[Submission],
+) -> std::result::Result<Created, sqlx::Error> {
     let mut rows = Columns::default();
     for submission in submissions {
-        rows.push(submission.try_into()?);
+        rows.push(submission.try_into().map_err(|error: StoreError| sqlx::Error::Encode(error.into()))?);
     }
     let created = sqlx::query_file!(
         "sql/submit.sql",
@@ -105,8 +153,7 @@ async fn insert(connection: &mut PgConnection, submissions: &[Submission]) -> Re
         &rows.request_hash as &[Option<Vec<u8>>],
     )
     .fetch_all(connection)
-    .await
-    .map_err(store_error)?;
+    .await?;
     Ok(created.into_iter().map(|row| (row.id.into(), (row.created_at, row.scheduled_at))).collect())
 }
 
@@ -130,21 +177,28 @@ async fn taken_keys(
     Ok(rows.into_iter().map(|row| (row.key, (row.request_hash, row.task_id.into()))).collect())
 }
 
-pub(crate) async fn cancel(pool: &PgPool, task: TaskId) -> Result<CancelAnswer> {
+pub(crate) async fn cancel(connection: &mut PgConnection, task: TaskId) -> Result<CancelAnswer> {
     let id = task.as_uuid();
     // A task may go from pending to held, or back, between the two statements: look again then.
     for _ in 0..10 {
-        let pending =
-            sqlx::query_file!("sql/cancel_pending.sql", id).execute(pool).await.map_err(store_error)?;
+        let pending = sqlx::query_file!("sql/cancel_pending.sql", id)
+            .execute(&mut *connection)
+            .await
+            .map_err(commit_error)?;
         if pending.rows_affected() > 0 {
             return Ok(CancelAnswer::Cancelled);
         }
-        let held = sqlx::query_file!("sql/cancel_held.sql", id).execute(pool).await.map_err(store_error)?;
+        let held = sqlx::query_file!("sql/cancel_held.sql", id)
+            .execute(&mut *connection)
+            .await
+            .map_err(commit_error)?;
         if held.rows_affected() > 0 {
             return Ok(CancelAnswer::Requested);
         }
-        let found =
-            sqlx::query_file!("sql/get.sql", &[id][..]).fetch_optional(pool).await.map_err(store_error)?;
+        let found = sqlx::query_file!("sql/get.sql", &[id][..])
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(store_error)?;
         let Some(found) = found else { return Ok(CancelAnswer::NotFound) };
         if task_state(found.state)?.is_terminal() {
             return Ok(CancelAnswer::Ended);

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::Result;
-use crate::error::store_error;
+use crate::trouble::store_error;
 
 /// Writes endings of tasks that this transaction has locked.
 pub(crate) async fn write(connection: &mut PgConnection, endings: Vec<Ending>) -> Result<Changed> {

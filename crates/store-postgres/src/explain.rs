@@ -3,11 +3,11 @@
 use distrack_core::why::{Facts, Serving};
 use distrack_core::{Attempt, Task, TaskId};
 use distrack_store::shared::{AHEAD_LIMIT, Concerned, counted, is_in_line};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 
 use crate::Result;
-use crate::error::store_error;
 use crate::row::{AttemptRow, ServingRow, TaskRow};
+use crate::trouble::store_error;
 
 /// One snapshot and one `now()` for all queries. With a large backlog the planner would rather read and sort all of it
 /// than walk the index as far as is counted, so that it is left no other way. That makes plans look dear, and what looks
@@ -15,8 +15,8 @@ use crate::row::{AttemptRow, ServingRow, TaskRow};
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
 
-pub(crate) async fn explain(pool: &PgPool, task: TaskId) -> Result<Option<Facts>> {
-    let mut transaction = pool.begin_with(BEGIN).await.map_err(store_error)?;
+pub(crate) async fn explain(connection: &mut PgConnection, task: TaskId) -> Result<Option<Facts>> {
+    let mut transaction = connection.begin_with(BEGIN).await.map_err(store_error)?;
     let facts = look(&mut transaction, task).await?;
     transaction.commit().await.map_err(store_error)?;
     Ok(facts)

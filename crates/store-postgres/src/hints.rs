@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use distrack_store::shared::Changed;
 use distrack_store::{Hint, Waker, Wakeup};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -17,6 +18,10 @@ const CHANNEL: &str = "distrack";
 const DEBOUNCE: Duration = Duration::from_millis(5);
 /// The wait before a broken connection is tried again.
 const RECONNECT: Duration = Duration::from_millis(500);
+/// How long the server may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// After so long without a hint the server is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(8);
 
 /// Raises hints here and in every other process on the database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,24 +81,54 @@ fn payload(hint: Hint) -> &'static str {
 
 async fn send(options: PgConnectOptions, outbox: Arc<Outbox>) {
     // A hint is not worth an fsync.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_lazy_with(options.options([("synchronous_commit", "off")]));
+    let options = options.options([("synchronous_commit", "off")]);
+    let mut kept = None;
     loop {
         outbox.filled.notified().await;
         let raised =
             std::mem::take(&mut *outbox.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let kinds: Vec<String> = raised.into_iter().map(str::to_owned).collect();
-        if let Err(error) = sqlx::query_file!("sql/hint.sql", &kinds).execute(&pool).await {
-            tracing::debug!(%error, "hint not sent");
+        let mut sent = send_once(&options, kept.take(), &kinds).await;
+        if sent.is_err() {
+            // That connection may have been old, and the server be back since.
+            sent = send_once(&options, None, &kinds).await;
+        }
+        match sent {
+            Ok(connection) => kept = Some(connection),
+            Err(error) => {
+                tracing::debug!(%error, "hint not sent");
+                tokio::time::sleep(RECONNECT).await;
+            }
         }
         tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
+/// Sends on a connection that was kept, or on a new one, and returns it. A socket that is dead is let go of.
+async fn send_once(
+    options: &PgConnectOptions,
+    kept: Option<PgConnection>,
+    kinds: &[String],
+) -> Result<PgConnection, sqlx::Error> {
+    let send = async {
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => PgConnection::connect_with(options).await?,
+        };
+        sqlx::query_file!("sql/hint.sql", kinds).execute(&mut connection).await?;
+        Ok(connection)
+    };
+    tokio::time::timeout(ANSWERS_WITHIN, send).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
 async fn listen(options: PgConnectOptions, waker: Waker) {
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
     loop {
+        // A pool of its own each time: a listener that is dropped takes leave of its server, for as long as the
+        // network lets it wait.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ANSWERS_WITHIN)
+            .connect_lazy_with(options.clone());
         if let Err(error) = listen_once(&pool, &waker).await {
             tracing::debug!(%error, "not listening for hints");
         }
@@ -103,17 +138,29 @@ async fn listen(options: PgConnectOptions, waker: Waker) {
 
 async fn listen_once(pool: &sqlx::PgPool, waker: &Waker) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
+    listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
+    // Whatever was said before we listened, or while the connection was away, is unknown.
+    waker.raise_all();
     loop {
-        // Whatever was said before we listened, or while the connection was away, is unknown.
-        waker.raise_all();
-        while let Some(notification) = listener.try_recv().await? {
-            match notification.payload() {
-                "due" => waker.raise(Hint::Due),
-                "cancel" => waker.raise(Hint::Cancel),
-                "done" => waker.raise(Hint::Done),
-                _ => waker.raise_all(),
+        let heard = match tokio::time::timeout(QUIET, listener.try_recv()).await {
+            Ok(heard) => heard?,
+            // A server that has nothing to say and one behind a dead socket sound alike, until they are asked.
+            Err(_) => {
+                let asked = sqlx::raw_sql("SELECT 1").execute(&mut listener);
+                tokio::time::timeout(ANSWERS_WITHIN, asked)
+                    .await
+                    .map_err(|_| sqlx::Error::PoolTimedOut)??;
+                continue;
             }
+        };
+        match heard.as_ref().map(PgNotification::payload) {
+            Some("due") => waker.raise(Hint::Due),
+            Some("cancel") => waker.raise(Hint::Cancel),
+            Some("done") => waker.raise(Hint::Done),
+            Some(_) => waker.raise_all(),
+            // The connection is gone.
+            None => return Ok(()),
         }
     }
 }

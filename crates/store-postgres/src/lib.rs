@@ -4,20 +4,26 @@
 //! cache in `.sqlx`. The same names exist in `store-sqlite`; `diff -r` of the two folders shows what differs.
 
 mod accept;
+mod budget;
 mod claim;
 mod ending;
-mod error;
 mod explain;
 mod hints;
+mod lane;
+mod lanes;
 mod look;
 mod prune;
 mod report;
 mod row;
 mod schema;
 mod sessions;
+mod shared;
 mod sweep;
+mod trouble;
+mod watch;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,16 +36,21 @@ use distrack_store::{
     Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::hints::Hints;
+use crate::lane::take;
+use crate::lanes::Lanes;
+use crate::shared::Shared;
+use crate::watch::Watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// How a process uses its database.
 #[derive(Clone, Debug)]
 pub struct PgSettings {
-    /// The most connections for steps; one more listens for hints and one sends them.
+    /// The most connections of one lane: steps of one purpose. What a lane has by itself is in the module `lanes`; this
+    /// only makes it less.
     pub max_connections: u32,
     /// How long a step waits for a connection before it fails as unavailable.
     pub acquire_timeout: Duration,
@@ -54,7 +65,9 @@ impl Default for PgSettings {
 /// A store over one PostgreSQL database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PgStore {
-    pool: PgPool,
+    options: PgConnectOptions,
+    lanes: Arc<Lanes>,
+    watch: Arc<Watch>,
     hints: Hints,
 }
 
@@ -65,42 +78,41 @@ impl PgStore {
     /// # Errors
     /// [`StoreError::Refused`] when the URL cannot be read.
     pub fn connect(url: &str, settings: &PgSettings) -> Result<Self> {
-        let options =
-            PgConnectOptions::from_str(url).map_err(error::refused)?.application_name("distrack").options([
-                ("statement_timeout", "30s"),
-                ("lock_timeout", "10s"),
-                ("idle_in_transaction_session_timeout", "10s"),
-            ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(settings.acquire_timeout)
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    // A `begin()` that was dropped half-way leaves its connection inside the transaction
-                    // (sqlx 0.9.0). Begun first, so that the usual case raises no warning in the server's log.
-                    sqlx::raw_sql("BEGIN; ROLLBACK").execute(connection).await?;
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options.clone());
-        Ok(Self { pool, hints: Hints::start(options) })
+        let options = PgConnectOptions::from_str(url).map_err(trouble::refused)?;
+        let options = options.application_name("distrack").options([
+            ("statement_timeout", "10s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            // The server lets go of what a client held that is cut off: row locks, above all.
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "3"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "12s"),
+        ]);
+        let shared = Arc::new(Shared::default());
+        Ok(Self {
+            lanes: Arc::new(Lanes::new(&options, settings, &shared)),
+            watch: Arc::new(Watch::new(options.clone(), shared)),
+            hints: Hints::start(options.clone()),
+            options,
+        })
     }
 
     /// How an explanation begins, for the test of its plans.
     #[doc(hidden)]
     pub const BEGIN_EXPLAIN: &str = explain::BEGIN;
 
-    /// The pool, for tests that look at the connections themselves.
+    /// The pool that submissions are stored by, for tests that look at the connections themselves.
     #[doc(hidden)]
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        self.lanes.accept.pool()
     }
 }
 
 #[async_trait]
 impl Store for PgStore {
     async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        let answers = accept::submit(&self.pool, &submissions, mode).await?;
+        let answers = take!(self.lanes.accept, Repeatable, to => accept::submit(to, &submissions, mode))?;
         if answers.iter().any(|answer| matches!(answer, Submitted::Created { .. })) {
             self.hints.raise(Hint::Due);
         }
@@ -108,7 +120,7 @@ impl Store for PgStore {
     }
 
     async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        let answer = accept::cancel(&self.pool, task).await?;
+        let answer = take!(self.lanes.accept, Once, to => accept::cancel(to, task))?;
         match answer {
             CancelAnswer::Cancelled => self.hints.raise(Hint::Done),
             CancelAnswer::Requested => self.hints.raise(Hint::Cancel),
@@ -118,56 +130,57 @@ impl Store for PgStore {
     }
 
     async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>> {
-        look::get(&self.pool, &tasks).await
+        take!(self.lanes.read, Looks, to => look::get(to, &tasks))
     }
 
     async fn list(&self, query: ListQuery) -> Result<Vec<Task>> {
-        look::list(&self.pool, query).await
+        take!(self.lanes.read, Looks, to => look::list(to, &query))
     }
 
     async fn attempts(&self, task: TaskId) -> Result<Option<Vec<Attempt>>> {
-        look::attempts(&self.pool, task).await
+        take!(self.lanes.read, Looks, to => look::attempts(to, task))
     }
 
     async fn explain(&self, task: TaskId) -> Result<Option<Facts>> {
-        explain::explain(&self.pool, task).await
+        take!(self.lanes.read, Looks, to => explain::explain(to, task))
     }
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
-        look::output(&self.pool, task, attempt).await
+        take!(self.lanes.read, Looks, to => look::output(to, task, attempt))
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSession>> {
-        look::workers(&self.pool).await
+        take!(self.lanes.read, Looks, to => look::workers(to))
     }
 
     async fn queue_snapshot(&self) -> Result<Vec<QueueSnapshot>> {
-        look::queue_snapshot(&self.pool).await
+        take!(self.lanes.read, Looks, to => look::queue_snapshot(to))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims> {
-        claim::claim(&self.pool, request).await
+        take!(self.lanes.claim, Once, to => claim::claim(to, &request))
     }
 
     async fn release(&self, attempts: Vec<AttemptRef>) -> Result<Released> {
-        let released = claim::release(&self.pool, &attempts).await?;
+        let released = take!(self.lanes.claim, Repeatable, to => claim::release(to, &attempts))?;
         // Some may have been cancelled meanwhile, and have ended.
         [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         Ok(released)
     }
 
     async fn report(&self, reports: Vec<AttemptReport>) -> Result<Reported> {
-        let (reported, ended) = report::report(&self.pool, reports).await?;
+        let (reported, ended) =
+            take!(self.lanes.report, Repeatable, to => report::report(to, reports.clone()))?;
         self.hints.raise_ended(ended);
         Ok(reported)
     }
 
     async fn next_due(&self) -> Result<NextDue> {
-        claim::next_due(&self.pool).await
+        take!(self.lanes.claim, Looks, to => claim::next_due(to))
     }
 
     async fn register(&self, registration: Registration) -> Result<Registered> {
-        let registered = sessions::register(&self.pool, registration).await?;
+        let registered = take!(self.lanes.lease, Once, to => sessions::register(to, &registration))?;
         if registered.released.attempts > 0 || !registered.lost.is_empty() {
             [Hint::Due, Hint::Done].into_iter().for_each(|hint| self.hints.raise(hint));
         }
@@ -180,31 +193,31 @@ impl Store for PgStore {
         heartbeats: Vec<HeartbeatSeen>,
         lost_after: Duration,
     ) -> Result<Renewed> {
-        sessions::renew(&self.pool, coordinator, &heartbeats, lost_after).await
+        take!(self.lanes.lease, Repeatable, to => sessions::renew(to, coordinator, &heartbeats, lost_after))
     }
 
     async fn deregister(&self, session: SessionId) -> Result<Vec<Progress>> {
-        let (lost, ended) = sessions::deregister(&self.pool, session).await?;
+        let (lost, ended) = take!(self.lanes.lease, Repeatable, to => sessions::deregister(to, session))?;
         self.hints.raise_ended(ended);
         Ok(lost)
     }
 
     async fn sweep(&self, limit: u32, last: Option<DateTime<Utc>>) -> Result<Swept> {
-        let (swept, ended) = sweep::sweep(&self.pool, limit, last).await?;
+        let (swept, ended) = take!(self.lanes.sweep, Once, to => sweep::sweep(to, limit, last))?;
         self.hints.raise_ended(ended);
         Ok(swept)
     }
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<Pruned> {
-        prune::prune(&self.pool, retention, limit).await
+        take!(self.lanes.prune, Once, to => prune::prune(to, retention, limit))
     }
 
     async fn schema(&self) -> Result<Schema> {
-        schema::schema(&self.pool).await
+        self.watch.schema().await
     }
 
     async fn migrate(&self) -> Result<()> {
-        schema::migrate(&self.pool).await
+        schema::migrate(self.options.clone()).await
     }
 
     fn wakeup(&self, hint: Hint) -> Wakeup {
@@ -212,7 +225,6 @@ impl Store for PgStore {
     }
 
     fn connections(&self) -> Connections {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        Connections { open: self.pool.size(), idle, max: self.pool.options().get_max_connections() }
+        self.lanes.connections()
     }
 }

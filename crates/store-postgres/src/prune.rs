@@ -1,23 +1,26 @@
 //! Removing what is older than its retention, in small batches.
 
 use distrack_store::{Pruned, Retention};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::Result;
-use crate::error::store_error;
+use crate::trouble::commit_error;
 
-pub(crate) async fn prune(pool: &PgPool, retention: Retention, limit: u32) -> Result<Pruned> {
+pub(crate) async fn prune(connection: &mut PgConnection, retention: Retention, limit: u32) -> Result<Pruned> {
     let limit = i64::from(limit);
     let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     let tasks = sqlx::query_file!("sql/prune_tasks.sql", micros(retention.tasks), limit)
-        .execute(pool)
+        .execute(&mut *connection)
         .await
-        .map_err(store_error)?;
-    let keys = sqlx::query_file!("sql/prune_keys.sql", limit).execute(pool).await.map_err(store_error)?;
+        .map_err(commit_error)?;
+    let keys = sqlx::query_file!("sql/prune_keys.sql", limit)
+        .execute(&mut *connection)
+        .await
+        .map_err(commit_error)?;
     let sessions = sqlx::query_file!("sql/prune_sessions.sql", micros(retention.sessions), limit)
-        .execute(pool)
+        .execute(&mut *connection)
         .await
-        .map_err(store_error)?;
+        .map_err(commit_error)?;
     Ok(Pruned {
         tasks: tasks.rows_affected(),
         keys: keys.rows_affected(),

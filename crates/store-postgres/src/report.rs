@@ -6,17 +6,20 @@ use std::time::Duration;
 use distrack_core::{AttemptRef, Output};
 use distrack_store::shared::{Batch, Changed, LockedRow, to_bigint, to_micros};
 use distrack_store::{AttemptReport, Reported, StoreError};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::split;
 use crate::ending;
-use crate::error::store_error;
+use crate::trouble::{commit_error, store_error};
 
-pub(crate) async fn report(pool: &PgPool, reports: Vec<AttemptReport>) -> Result<(Reported, Changed)> {
+pub(crate) async fn report(
+    connection: &mut PgConnection,
+    reports: Vec<AttemptReport>,
+) -> Result<(Reported, Changed)> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.attempt.task.as_uuid()).collect();
-    let mut transaction = pool.begin().await.map_err(store_error)?;
+    let mut transaction = connection.begin().await.map_err(store_error)?;
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)
         .fetch_all(&mut *transaction)
         .await
@@ -25,7 +28,7 @@ pub(crate) async fn report(pool: &PgPool, reports: Vec<AttemptReport>) -> Result
     start(&mut transaction, batch.starts).await?;
     let changed = ending::write(&mut transaction, batch.endings).await?;
     keep_output(&mut transaction, batch.outputs).await?;
-    transaction.commit().await.map_err(store_error)?;
+    transaction.commit().await.map_err(commit_error)?;
     Ok((reported, changed))
 }
 

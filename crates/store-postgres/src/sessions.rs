@@ -10,36 +10,36 @@ use distrack_store::shared::{
 };
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::{give_back, split};
 use crate::ending;
-use crate::error::store_error;
+use crate::trouble::{commit_error, store_error};
 
-pub(crate) async fn register(pool: &PgPool, new: Registration) -> Result<Registered> {
-    let mut transaction = pool.begin().await.map_err(store_error)?;
+pub(crate) async fn register(connection: &mut PgConnection, new: &Registration) -> Result<Registered> {
+    let mut transaction = connection.begin().await.map_err(store_error)?;
     let current = sqlx::query_file!("sql/session_of_worker.sql", new.worker.as_uuid())
         .fetch_optional(&mut *transaction)
         .await
         .map_err(store_error)?;
     let mut registered = match current {
         Some(current) if current.instance_id == new.instance.as_uuid() => {
-            continue_session(&mut transaction, &new, current.id).await?
+            continue_session(&mut transaction, new, current.id).await?
         }
         // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
         Some(current) => {
             if current.leased {
-                refuse_stranger(&new, &current.host, current.instance_id.into())?;
+                refuse_stranger(new, &current.host, current.instance_id.into())?;
             }
-            supersede(&mut transaction, &new, current.id).await?
+            supersede(&mut transaction, new, current.id).await?
         }
-        None => open(&mut transaction, &new).await?,
+        None => open(&mut transaction, new).await?,
     };
     let kept: HashSet<_> = registered.kept.iter().copied().collect();
     registered.kill = new.held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect();
-    transaction.commit().await.map_err(store_error)?;
+    transaction.commit().await.map_err(commit_error)?;
     Ok(registered)
 }
 
@@ -136,7 +136,7 @@ fn queues(new: &Registration) -> Option<Value> {
 }
 
 pub(crate) async fn renew(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     coordinator: CoordinatorId,
     heartbeats: &[HeartbeatSeen],
     lost_after: Duration,
@@ -156,13 +156,13 @@ pub(crate) async fn renew(
             &draining,
             to_micros(lost_after),
         )
-        .fetch_all(pool)
+        .fetch_all(&mut *connection)
         .await
-        .map_err(store_error)?;
+        .map_err(commit_error)?;
         alive = rows.into_iter().map(|row| row.id.into()).collect();
     }
     let marks = sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid())
-        .fetch_all(pool)
+        .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
     let cancel = marks
@@ -172,8 +172,11 @@ pub(crate) async fn renew(
     Ok(Renewed { alive, cancel })
 }
 
-pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<(Vec<Progress>, Changed)> {
-    let mut transaction = pool.begin().await.map_err(store_error)?;
+pub(crate) async fn deregister(
+    connection: &mut PgConnection,
+    session: SessionId,
+) -> Result<(Vec<Progress>, Changed)> {
+    let mut transaction = connection.begin().await.map_err(store_error)?;
     sqlx::query_file!("sql/session_end.sql", session.as_uuid())
         .execute(&mut *transaction)
         .await
@@ -181,7 +184,7 @@ pub(crate) async fn deregister(pool: &PgPool, session: SessionId) -> Result<(Vec
     let held = Missing::sort(held_by(&mut transaction, session.as_uuid()).await?)?;
     let released = give_back(&mut transaction, &held.dispatched).await?;
     let lost = lose(&mut transaction, &held.running).await?;
-    transaction.commit().await.map_err(store_error)?;
+    transaction.commit().await.map_err(commit_error)?;
     let changed = released.attempts > 0 || !lost.is_empty();
     Ok((lost, Changed { due: changed, done: changed }))
 }

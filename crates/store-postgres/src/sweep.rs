@@ -3,19 +3,19 @@
 use chrono::{DateTime, Utc};
 use distrack_store::Swept;
 use distrack_store::shared::{Changed, Ending, LockedRow};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection};
 use tracing::warn;
 
 use crate::Result;
 use crate::ending;
-use crate::error::store_error;
+use crate::trouble::{commit_error, store_error};
 
 pub(crate) async fn sweep(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     limit: u32,
     last: Option<DateTime<Utc>>,
 ) -> Result<(Swept, Changed)> {
-    let clock = sqlx::query_file!("sql/clock.sql").fetch_one(pool).await.map_err(store_error)?;
+    let clock = sqlx::query_file!("sql/clock.sql").fetch_one(&mut *connection).await.map_err(store_error)?;
     let mut swept = Swept {
         at: clock.now,
         sessions_lost: Vec::new(),
@@ -23,7 +23,7 @@ pub(crate) async fn sweep(
         tasks_expired: Vec::new(),
     };
     let mut changed = Changed::default();
-    match steps(pool, i64::from(limit), last, &mut swept, &mut changed).await {
+    match steps(connection, i64::from(limit), last, &mut swept, &mut changed).await {
         Ok(()) => {}
         // What is committed is told of now or never.
         Err(error) if !swept.is_empty() => warn!(%error, "a sweep broke off"),
@@ -33,28 +33,30 @@ pub(crate) async fn sweep(
 }
 
 async fn steps(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     limit: i64,
     last: Option<DateTime<Utc>>,
     swept: &mut Swept,
     changed: &mut Changed,
 ) -> Result<()> {
     let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, last)
-        .fetch_all(pool)
+        .fetch_all(&mut *connection)
         .await
-        .map_err(store_error)?;
+        .map_err(commit_error)?;
     swept.sessions_lost = sessions.into_iter().map(|row| (row.id.into(), row.name)).collect();
-    let mut transaction = pool.begin().await.map_err(store_error)?;
+    let mut transaction = connection.begin().await.map_err(store_error)?;
     let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
     let (endings, attempts_lost) = Ending::lose(&orphans)?;
     let lost = ending::write(&mut transaction, endings).await?;
-    transaction.commit().await.map_err(store_error)?;
+    transaction.commit().await.map_err(commit_error)?;
     (swept.attempts_lost, *changed) = (attempts_lost, lost);
-    let expired =
-        sqlx::query_file!("sql/tasks_expire.sql", limit).fetch_all(pool).await.map_err(store_error)?;
+    let expired = sqlx::query_file!("sql/tasks_expire.sql", limit)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(commit_error)?;
     changed.done |= !expired.is_empty();
     swept.tasks_expired = expired.into_iter().map(|row| row.queue.parse().unwrap_or_default()).collect();
     Ok(())

@@ -12,7 +12,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::Result;
 use crate::clock::Clock;
-use crate::error::store_error;
+use crate::error::{commit_error, store_error};
 
 /// Steps that look run beside each other and beside the one that writes.
 const READERS: u32 = 4;
@@ -106,7 +106,7 @@ impl Step {
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
-        self.transaction.commit().await.map_err(store_error)
+        self.transaction.commit().await.map_err(commit_error)
     }
 
     pub(crate) async fn rollback(self) -> Result<()> {

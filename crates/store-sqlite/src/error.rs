@@ -6,6 +6,9 @@ use distrack_store::StoreError;
 /// `INTERRUPT`, `IOERR`, `FULL`, `CANTOPEN`, `PROTOCOL` and `SCHEMA`.
 const PASSING: [i32; 10] = [5, 6, 7, 8, 9, 10, 13, 14, 15, 17];
 
+/// Result code of a disk that failed.
+const IOERR: i32 = 10;
+
 /// Result codes of a file that is damaged or no database: `CORRUPT` and `NOTADB`.
 const DAMAGED: [i32; 2] = [11, 26];
 
@@ -30,6 +33,13 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
         return StoreError::corrupt(error);
     }
     StoreError::Refused(error.into())
+}
+
+/// What an error of a `COMMIT` means. A disk that failed under it may have taken it all the same.
+pub(crate) fn commit_error(error: sqlx::Error) -> StoreError {
+    let io = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    let doubtful = io.is_some_and(|code| code & 0xff == IOERR) || matches!(error, sqlx::Error::WorkerCrashed);
+    if doubtful { StoreError::Unanswered(error.into()) } else { store_error(error) }
 }
 
 /// Whether the schema is not there yet, or an older one.
