@@ -107,6 +107,12 @@ impl PgStore {
     pub fn pool(&self) -> &PgPool {
         self.lanes.accept.pool()
     }
+
+    /// The pool that is read by, for tests that use it up.
+    #[doc(hidden)]
+    pub fn read_pool(&self) -> &PgPool {
+        self.lanes.read.pool()
+    }
 }
 
 #[async_trait]

@@ -4,8 +4,10 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::port::free_port;
@@ -18,6 +20,8 @@ pub struct Proxy {
     /// Host and port of the server.
     server: (String, u16),
     wire: Option<Wire>,
+    /// Whether bytes are held back.
+    silent: watch::Sender<bool>,
 }
 
 /// The loop that passes connections on. It ends when `up` is dropped.
@@ -41,7 +45,7 @@ impl Proxy {
         let server = (host.to_owned(), options.get_port());
         let port = free_port();
         let url = with_address(url, &format!("{}:{port}", Ipv4Addr::LOCALHOST))?;
-        let mut proxy = Self { url, port, server, wire: None };
+        let mut proxy = Self { url, port, server, wire: None, silent: watch::Sender::new(false) };
         proxy.mend().await?;
         Ok(proxy)
     }
@@ -59,23 +63,38 @@ impl Proxy {
         }
     }
 
-    /// Accepts connections again on the same port.
+    /// Passes nothing on any more, in neither direction, and says nothing of it: connections stay open, as over a
+    /// network that swallows packets. What is sent meanwhile arrives after [`Proxy::mend`].
+    pub fn silence(&self) {
+        self.silent.send_replace(true);
+    }
+
+    /// Accepts connections again on the same port, and passes on what was held back.
     ///
     /// # Errors
     /// If the port cannot be listened on.
     pub async fn mend(&mut self) -> Result<()> {
+        self.silent.send_replace(false);
         if self.wire.is_none() {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await;
             let listener = listener.with_context(|| format!("cannot listen on port {}", self.port))?;
             let (up, cut) = oneshot::channel();
-            self.wire = Some(Wire { up, passing: tokio::spawn(pass_on(listener, self.server.clone(), cut)) });
+            self.wire = Some(Wire {
+                up,
+                passing: tokio::spawn(pass_on(listener, self.server.clone(), cut, self.silent.subscribe())),
+            });
         }
         Ok(())
     }
 }
 
 /// Passes connections on until the other end of `cut` is gone.
-async fn pass_on(listener: TcpListener, server: (String, u16), mut cut: oneshot::Receiver<()>) {
+async fn pass_on(
+    listener: TcpListener,
+    server: (String, u16),
+    mut cut: oneshot::Receiver<()>,
+    silent: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -83,7 +102,7 @@ async fn pass_on(listener: TcpListener, server: (String, u16), mut cut: oneshot:
             _ = &mut cut => break,
         };
         if let Ok((client, _)) = accepted {
-            connections.spawn(pass_one_on(client, server.clone()));
+            connections.spawn(pass_one_on(client, server.clone(), silent.clone()));
         }
     }
     drop(listener);
@@ -91,13 +110,34 @@ async fn pass_on(listener: TcpListener, server: (String, u16), mut cut: oneshot:
 }
 
 /// Passes bytes on in both directions until either side ends. A server that is away ends the client's side.
-async fn pass_one_on(mut client: TcpStream, server: (String, u16)) {
-    let Ok(mut server) = TcpStream::connect(server).await else {
+async fn pass_one_on(client: TcpStream, server: (String, u16), silent: watch::Receiver<bool>) {
+    let Ok(server) = TcpStream::connect(server).await else {
         return;
     };
     // What one side flushes must not wait here to fill a packet.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let _ = tokio::try_join!(
+        pass_bytes_on(from_client, to_server, silent.clone()),
+        pass_bytes_on(from_server, to_client, silent),
+    );
+}
+
+/// Passes bytes on in one direction, unless it is silent.
+async fn pass_bytes_on(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut silent: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        let _ = silent.wait_for(|silent| !silent).await;
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..count]).await?;
+    }
 }
 
 /// Puts another host and port into a URL; the user, the database and the parameters stay.
