@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::Coordinator;
 use crate::deliver;
+use crate::pause::jittered;
 use crate::unreadable;
 use crate::vacancy::Vacancy;
 
@@ -41,7 +42,8 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>) {
 }
 
 struct Dispatch {
-    /// Slots of claims whose answer never came: tasks may be claimed for them that nobody knows of.
+    /// Slots of claims whose answer never came: tasks may be claimed for them that nobody knows of. Bounded by the slots
+    /// of the fleet, since each is in it once.
     doubtful: Vec<Slot>,
     /// How long to wait before due tasks that were not to be had are tried again.
     contended: Duration,
@@ -60,7 +62,7 @@ impl Dispatch {
                 if std::mem::replace(&mut self.reachable, false) {
                     warn!(%error, "cannot claim");
                 }
-                RETRY
+                jittered(RETRY)
             }
         }
     }
@@ -132,9 +134,11 @@ impl Dispatch {
             Ok(claims) => claims,
             Err(error) => {
                 coordinator.metrics.claims.with_label_values(&["failed"]).inc();
-                self.doubtful.extend(slots);
-                self.doubtful.sort_unstable();
-                self.doubtful.dedup();
+                if !matches!(error, StoreError::Unavailable(_)) {
+                    self.doubtful.extend(slots);
+                    self.doubtful.sort_unstable();
+                    self.doubtful.dedup();
+                }
                 return Err(error);
             }
         };

@@ -34,6 +34,7 @@ use distrack_store::{Hint, Retention, Store};
 use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
 use distrack_telemetry::{Metrics, QueueLabel, Readiness, Traces};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -109,6 +110,9 @@ pub(crate) struct Coordinator {
     pub(crate) calls: ClientCalls,
     pub(crate) traces: Traces,
     pub(crate) recorder: Recorder,
+    /// Who may open or end a session now. A fleet that comes back all at once takes its turn: each of them is a
+    /// transaction, and renewals of those that are attached need room beside them.
+    pub(crate) admission: Semaphore,
     /// Deliveries under way.
     pub(crate) deliveries: TaskTracker,
     /// Fires when the database was first seen with a current schema.
@@ -130,6 +134,11 @@ const METHODS: [&str; 4] = [
     "distrack.v1.CoordinatorService/ReportAttempts",
     "distrack.v1.CoordinatorService/DeregisterWorker",
 ];
+
+/// The most sessions that are opened or ended at once.
+const ADMITTED: usize = 2;
+/// The most calls that one connection may have under way; what comes beyond waits.
+const CALLS_OF_ONE: usize = 64;
 
 /// How long a coordinator that stops waits for calls, and then for its deliveries.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -169,6 +178,7 @@ pub async fn serve(
         calls,
         traces,
         recorder,
+        admission: Semaphore::new(ADMITTED),
         deliveries: TaskTracker::new(),
         current: CancellationToken::new(),
         shutdown: shutdown.child_token(),
@@ -271,6 +281,8 @@ async fn serve_grpc(
         .max_decoding_message_size(distrack_proto::MAX_MESSAGE)
         .max_encoding_message_size(distrack_proto::MAX_MESSAGE);
     Server::builder()
+        .concurrency_limit_per_connection(CALLS_OF_ONE)
+        .max_concurrent_streams(u32::try_from(CALLS_OF_ONE * 2).ok())
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .layer(measure)

@@ -17,6 +17,9 @@ use crate::{Coordinator, status, told};
 /// How long a registration waits for the first sight of a current schema.
 const SCHEMA_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a registration waits for its turn. The worker would go elsewhere soon after.
+const ADMITTED_WITHIN: Duration = Duration::from_secs(2);
+
 pub(crate) async fn register(
     coordinator: &Coordinator,
     request: v1::RegisterWorkerRequest,
@@ -28,6 +31,9 @@ pub(crate) async fn register(
         return Err(Status::unavailable("the database has not been seen with a current schema yet"));
     }
     let client = client(&registration.address)?;
+    let admitted = tokio::time::timeout(ADMITTED_WITHIN, coordinator.admission.acquire()).await;
+    let _admitted =
+        admitted.map_err(|_| Status::unavailable("too many workers register at once; try again"))?;
     let registered =
         coordinator.store.register(registration.clone()).await.map_err(|error| status::of_store(&error))?;
     info!(

@@ -12,6 +12,7 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::Coordinator;
+use crate::pause::jittered;
 
 /// How often to look while it is well, and while it is not.
 const EVERY: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ pub(crate) async fn watch(coordinator: Arc<Coordinator>, readiness: Readiness, h
             tell(&health, state.is_ok()).await;
         }
         readiness.set(state.clone());
-        let pause = if state.is_ok() { EVERY } else { SOON };
+        let pause = jittered(if state.is_ok() { EVERY } else { SOON });
         said = Some(state);
         if coordinator.wait(pause).await.is_stopping() {
             tell(&health, false).await;

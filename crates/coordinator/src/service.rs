@@ -91,6 +91,8 @@ impl CoordinatorService for Service {
         request: Request<v1::DeregisterWorkerRequest>,
     ) -> Result<Response<v1::DeregisterWorkerResponse>, Status> {
         let session: SessionId = convert::id(&request.into_inner().session_id, "session_id")?;
+        // A worker that stops is not turned away: it would wait for its lease to end instead.
+        let _admitted = self.coordinator.admission.acquire().await;
         let lost =
             self.coordinator.store.deregister(session).await.map_err(|error| status::of_store(&error))?;
         told::lost(&self.coordinator, &lost);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod dispatch;
+mod doubt;
 mod serving;
 mod support;
 mod wire;

@@ -45,13 +45,23 @@ pub(crate) async fn coordinator() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("distrack.db")).unwrap());
     store.migrate().await.unwrap();
+    let asked = Arc::clone(&store) as Arc<dyn Store>;
+    coordinator_over(store, asked, folder).await
+}
+
+/// A coordinator that asks `asked`, which stands before `store`.
+pub(crate) async fn coordinator_over(
+    store: Arc<SqliteStore>,
+    asked: Arc<dyn Store>,
+    folder: tempfile::TempDir,
+) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let readiness = Readiness::waiting("starting");
     let served = distrack_coordinator::serve(
         listener,
-        Arc::clone(&store) as Arc<dyn Store>,
+        asked,
         Settings::default(),
         Metrics::new("coordinator"),
         Traces::off(),
