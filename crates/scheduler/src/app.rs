@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guard::Hosts;
 use crate::intake::Intake;
+use crate::load::Load;
 use crate::metrics::Instruments;
 use crate::problem::{Code, Problem};
 use crate::settings::Settings;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) intake: Intake,
     pub(crate) waiters: Waiters,
+    pub(crate) load: Load,
     pub(crate) instruments: Instruments,
     pub(crate) traces: Traces,
     pub(crate) hosts: Hosts,
@@ -53,9 +55,10 @@ impl App {
         let instruments = Instruments::new(metrics);
         let (intake, flushed) =
             Intake::start(Arc::clone(&store), &settings, instruments.clone(), traces.clone());
-        let waiters = Waiters::start(Arc::clone(&store), settings.store_timeout);
+        let waiters = Waiters::start(Arc::clone(&store), settings.store_timeout, settings.connections / 2);
+        let load = Load::new(settings.requests);
         let hosts = Hosts::new(&settings.allowed_hosts);
-        let shared = Shared { store, intake, waiters, instruments, traces, hosts, settings, shutdown };
+        let shared = Shared { store, intake, waiters, load, instruments, traces, hosts, settings, shutdown };
         (Self(Arc::new(shared)), flushed)
     }
 }

@@ -17,6 +17,7 @@ use tracing::field::display;
 use tracing::{Instrument, debug, error, warn};
 
 use crate::app::App;
+use crate::load::{self, Spare};
 use crate::problem::{Code, Problem, ProblemDocument};
 use crate::request_trace::Begun;
 use crate::unread;
@@ -63,11 +64,13 @@ async fn answer(app: &App, begun: &Begun, request: Request, next: Next) -> (Resp
     let (uri, method) = (request.uri().clone(), request.method().clone());
     let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let (mut request, rest) = unread::keep(request);
-    let mut response = match app.hosts.check(&method, &uri, request.headers()) {
+    let spare = request.extensions().get::<Spare>().copied();
+    let known = app.hosts.check(&method, &uri, request.headers());
+    let mut response = match known.and_then(|()| app.load.place(uri.path(), spare)) {
         Err(problem) => problem.into_response(),
-        Ok(()) => {
+        Ok(place) => {
             request.extensions_mut().insert(begun.trace.clone());
-            next.run(request).await
+            load::keep(place, next.run(request)).await
         }
     };
     rest.discard().await;
@@ -89,6 +92,8 @@ async fn answer(app: &App, begun: &Begun, request: Request, next: Next) -> (Resp
 fn say(problem: &Problem, method: &Method, path: &str, task: Option<TaskId>) {
     let (code, cause, task_id) = (problem.code.as_str(), problem.cause.as_deref(), task.map(display));
     match problem.code.status() {
+        // Of these there are many, and what they say is in the metrics.
+        _ if problem.code == Code::Overloaded => debug!(%method, path, code, "request refused"),
         StatusCode::SERVICE_UNAVAILABLE => warn!(%method, path, code, cause, task_id, "request refused"),
         status if status.is_server_error() => error!(%method, path, code, cause, task_id, "request failed"),
         _ => debug!(%method, path, code, task_id, "request refused"),

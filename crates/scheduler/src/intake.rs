@@ -42,6 +42,7 @@ pub(crate) struct Origin {
 
 /// Takes submissions in. Dropping it lets the loop end after it has flushed.
 pub(crate) struct Intake {
+    /// Bounded by the places of `singles`.
     sender: mpsc::UnboundedSender<Waiting>,
     singles: Arc<Semaphore>,
     turns: Arc<Semaphore>,

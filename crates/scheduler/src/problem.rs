@@ -96,6 +96,8 @@ codes! {
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
     /// The database went away, or was too slow, while a submission was being stored.
     CommitUnknown = "commit_unknown", SERVICE_UNAVAILABLE, "It is unknown whether the submission was stored";
+    /// Too many requests are worked on already, or too many connections are open.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests are under way";
     /// Too many submissions wait already.
     IntakeFull = "intake_full", SERVICE_UNAVAILABLE, "Too many submissions are waiting";
 }

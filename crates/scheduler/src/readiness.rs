@@ -25,7 +25,6 @@ pub(crate) async fn watch(
             Ok(found) => found,
             Err(_) => Err(StoreError::unavailable("no answer in time")),
         };
-        // The database's own words are for the log alone: whoever can ask may read the reason.
         let error = found.as_ref().err().map(tracing::field::display);
         let state = judge(&found);
         if state != readiness.get() {
@@ -49,7 +48,10 @@ fn judge(found: &Result<Schema, StoreError>) -> Result<(), String> {
         Ok(Schema::Older { found, needed }) => {
             Err(format!("schema is at migration {found}, this build needs {needed}: run `distrack migrate`"))
         }
-        Err(StoreError::Unavailable(_)) => Err("the database is unavailable".to_owned()),
+        // In the database's own words, which have no secrets: whoever looks here wants to know what to mend.
+        Err(StoreError::Unavailable(reason) | StoreError::Unanswered(reason)) => {
+            Err(format!("the database is unavailable: {reason}"))
+        }
         Err(_) => Err("the database's schema cannot be read".to_owned()),
     }
 }

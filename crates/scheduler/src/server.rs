@@ -1,5 +1,6 @@
 //! Accepts connections and gives each client only so much time: a head, or an idle connection, may take as
-//! long as a request may. Only so many are open at once; one more waits to be accepted.
+//! long as a request may, and an answer must be taken at some rate. Only so many are open at once; one more is a
+//! [spare](crate::spares).
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +19,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::descriptors;
+use crate::load::Spare;
+use crate::patient::Patient;
 use crate::settings::Settings;
+use crate::spares::{HEAD_WITHIN, LASTS, Spares};
 
 /// Serves until `shutdown`, then lets requests under way finish.
 pub(crate) async fn serve(
@@ -29,15 +34,13 @@ pub(crate) async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.request_timeout);
+    let mut short = http.clone();
+    short.header_read_timeout(HEAD_WITHIN.min(settings.request_timeout)).keep_alive(false);
     let connections = GracefulShutdown::new();
     let cut = CancellationToken::new();
-    let places = Arc::new(Semaphore::new(settings.connections));
+    let places = Arc::new(Semaphore::new(descriptors::connections(settings.connections)));
+    let spares = Spares::default();
     loop {
-        // Before the accept: who waits does so in the kernel's queue, where it costs next to nothing.
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = shutdown.cancelled() => break,
-        };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -48,19 +51,32 @@ pub(crate) async fn serve(
             },
             () = shutdown.cancelled() => break,
         };
-        // Some routes are for this machine alone.
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        let is_spare = place.is_none();
         let routes = router.clone().map_request(move |mut request: Request<Incoming>| {
+            // Some routes are for this machine alone.
             request.extensions_mut().insert(ConnectInfo(peer));
+            if is_spare {
+                request.extensions_mut().insert(Spare);
+            }
             request
         });
-        let connection = http.serve_connection(prepare(stream), TowerToHyperService::new(routes));
+        let http = if is_spare { &short } else { &http };
+        let stream = prepare(stream, settings.answer_timeout);
+        let connection = http.serve_connection(stream, TowerToHyperService::new(routes));
         let connection = cut.clone().run_until_cancelled_owned(connections.watch(connection));
-        tokio::spawn(async move {
+        let ended = async move {
             if let Some(Err(error)) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
             drop(place);
-        });
+        };
+        if is_spare {
+            let gone = spares.let_in();
+            tokio::spawn(gone.run_until_cancelled_owned(tokio::time::timeout(LASTS, ended)));
+        } else {
+            tokio::spawn(ended);
+        }
     }
     drop((listener, router));
     if tokio::time::timeout(settings.shutdown_grace, connections.shutdown()).await.is_err() {
@@ -69,10 +85,10 @@ pub(crate) async fn serve(
     }
 }
 
-fn prepare(stream: TcpStream) -> TokioIo<TcpStream> {
+fn prepare(stream: TcpStream, answer_timeout: Duration) -> TokioIo<Patient> {
     // An answer is written at once or not at all: waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
-    TokioIo::new(stream)
+    TokioIo::new(Patient::new(stream, answer_timeout))
 }
 
 /// A client that is gone already is nothing; running out of descriptors passes.

@@ -24,8 +24,13 @@ pub struct Settings {
     /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
     /// as batches.
     pub intake_limit: usize,
-    /// Connections that may be open at once; one more waits until another is closed.
+    /// Connections that may be open at once; one more is only told of health, or that it is one too many.
     pub connections: usize,
+    /// Requests that may be worked on at once; one more gets 503. Those that only wait for the end of a task do not
+    /// count: of them, half as many may wait as there may be connections.
+    pub requests: usize,
+    /// How long a client may take nothing of its answer, or next to nothing.
+    pub answer_timeout: Duration,
     /// How long a client may take to send a request's head, and then its body.
     pub request_timeout: Duration,
     /// How long one step of the store may take before the request is answered with 503.
@@ -43,6 +48,8 @@ impl Default for Settings {
             jaeger_url: None,
             intake_limit: 10_000,
             connections: 4096,
+            requests: 1024,
+            answer_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(30),

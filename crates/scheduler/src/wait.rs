@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::duration;
+use crate::load;
 use crate::problem::Problem;
 use crate::query::Params;
 
@@ -37,6 +38,7 @@ impl Wait {
         if self.limit.is_zero() || task.state.is_terminal() {
             return task;
         }
+        load::only_waits();
         let ended = tokio::select! {
             ended = app.waiters.ended(task.id, self.since) => ended,
             () = tokio::time::sleep(self.limit) => None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use distrack_core::{Task, TaskId};
 use distrack_store::{Hint, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 const LEAST: Duration = Duration::from_millis(20);
@@ -19,7 +19,9 @@ const CHUNK: usize = 1000;
 
 /// Registers those who wait. Dropping it ends the loop.
 pub(crate) struct Waiters {
+    /// Bounded by the places.
     sender: mpsc::UnboundedSender<Waiter>,
+    places: Semaphore,
 }
 
 struct Waiter {
@@ -31,15 +33,16 @@ struct Waiter {
 
 impl Waiters {
     /// Starts the loop.
-    pub(crate) fn start(store: Arc<dyn Store>, limit: Duration) -> Self {
+    pub(crate) fn start(store: Arc<dyn Store>, limit: Duration, most: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(Watch { store, limit, waiting: HashMap::new(), receiver, last_hint: None }.run());
-        Self { sender }
+        Self { sender, places: Semaphore::new(most) }
     }
 
-    /// The task once it has ended; never for one that does not exist. `since` is an instant before the caller
+    /// The task once it has ended; never for one that does not exist, and none at once if too many wait. `since` is an instant before the caller
     /// looked at the task and found that it had not ended.
     pub(crate) async fn ended(&self, task: TaskId, since: Instant) -> Option<Task> {
+        let _place = self.places.try_acquire().ok()?;
         let (answer, answered) = oneshot::channel();
         self.sender.send(Waiter { task, since, answer }).ok()?;
         answered.await.ok()

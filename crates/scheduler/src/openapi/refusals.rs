@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::{asks_by, operations};
+use crate::load;
 use crate::problem::Code;
 
 /// Lists them. A route that does not exist and a method that it does not have belong to no operation.
@@ -34,8 +35,8 @@ impl Modify for Refusals {
 fn codes(path: &str, operation: &Operation) -> Vec<Code> {
     // Whoever asks, and whatever for.
     let mut codes = vec![Code::ForeignOrigin, Code::ForeignHost, Code::Internal];
-    if path.starts_with("/v1/") || ["/schedule", "/status"].contains(&path) {
-        codes.extend([Code::InvalidField, Code::DatabaseUnavailable]);
+    if load::is_work(path) {
+        codes.extend([Code::InvalidField, Code::DatabaseUnavailable, Code::Overloaded]);
     }
     if operation.request_body.is_some() {
         codes.extend([

@@ -103,12 +103,12 @@ async fn a_submission_whose_answer_was_lost_is_said_to_be_unknown_and_can_be_rep
 }
 
 #[tokio::test]
-async fn a_submission_while_the_database_is_away_is_not_said_to_be_refused() {
+async fn a_submission_while_the_database_is_away_is_said_to_have_stored_nothing() {
     let scheduler = Scheduler::start().await;
     scheduler.store.set_down(true);
-    scheduler.post("/v1/tasks", &json!({"command": "x"})).await.problem(503, "commit_unknown");
+    scheduler.post("/v1/tasks", &json!({"command": "x"})).await.problem(503, "database_unavailable");
     let batch = json!({"tasks": [{"command": "x"}]});
-    scheduler.post("/v1/tasks/batch", &batch).await.problem(503, "commit_unknown");
+    scheduler.post("/v1/tasks/batch", &batch).await.problem(503, "database_unavailable");
     scheduler.get("/v1/tasks").await.problem(503, "database_unavailable");
 }
 

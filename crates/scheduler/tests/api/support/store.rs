@@ -115,7 +115,7 @@ impl Store for FaultyStore {
         assert!(!asks("panic"), "told to panic");
         let stored = self.inner.submit(submissions, mode).await?;
         if self.breaks_off.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::unavailable("secret-host hung up"));
+            return Err(StoreError::unanswered("secret-host hung up"));
         }
         Ok(stored)
     }
