@@ -58,7 +58,7 @@ impl Lanes {
         }
     }
 
-    /// All of them together.
+    /// Those that are in use, together: a lane that this process never needs is no room that it has.
     pub(crate) fn connections(&self) -> Connections {
         let mut sum = Connections::default();
         let all =
@@ -66,7 +66,7 @@ impl Lanes {
         for pool in all.map(Lane::pool) {
             sum.open += pool.size();
             sum.idle += u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-            sum.max += pool.options().get_max_connections();
+            sum.max += if pool.size() > 0 { pool.options().get_max_connections() } else { 0 };
         }
         sum
     }

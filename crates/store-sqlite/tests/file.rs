@@ -136,3 +136,22 @@ async fn errors_say_whether_trying_again_may_help() {
     let no_database = SqliteStore::open(&text).unwrap().migrate().await;
     assert!(matches!(no_database, Err(StoreError::Corrupt(_))), "{no_database:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_migrate_one_new_file_at_once_all_find_it_migrated() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        // Each with connections of its own, as processes have.
+        let migrations = (0..4).map(|_| {
+            let store = SqliteStore::open(&directory.path().join("distrack.db")).unwrap();
+            tokio::spawn(async move {
+                store.migrate().await.unwrap();
+                assert_eq!(store.schema().await.unwrap(), Schema::Current);
+                submit(&store).await;
+            })
+        });
+        for migration in migrations.collect::<Vec<_>>() {
+            migration.await.unwrap();
+        }
+    }
+}
