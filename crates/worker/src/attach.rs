@@ -281,10 +281,15 @@ fn target(coordinator: &Coordinator) -> &str {
     coordinator.endpoint.uri().authority().map_or("", |authority| authority.as_str())
 }
 
-/// The pause after a `round` (from 1) in which nobody answered.
+/// The pause after a `round` (from 1) in which nobody answered: anything up to the most, so that a fleet that lost its
+/// coordinator at one moment does not come back at one.
 fn pause(round: usize) -> Duration {
+    most_pause(round).mul_f64(rand::random_range(0.0..1.0))
+}
+
+fn most_pause(round: usize) -> Duration {
     let doublings = u32::try_from(round.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-    (FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE).mul_f64(rand::random_range(0.5..1.0))
+    (FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE)
 }
 
 #[cfg(test)]
@@ -302,9 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_and_stay_within_bounds() {
-        assert!(pause(1) <= FIRST_PAUSE);
-        assert!(pause(4) > FIRST_PAUSE);
-        assert!(pause(1_000_000) <= LAST_PAUSE);
+    fn pauses_grow_and_stay_within_bounds_and_are_spread_over_all_of_it() {
+        assert_eq!(most_pause(1), FIRST_PAUSE);
+        assert!(most_pause(4) > FIRST_PAUSE);
+        assert_eq!(most_pause(1_000_000), LAST_PAUSE);
+        let pauses: Vec<_> = (0..1000).map(|_| pause(1_000_000)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= LAST_PAUSE));
+        assert!(pauses.iter().any(|pause| *pause < LAST_PAUSE / 4));
+        assert!(pauses.iter().any(|pause| *pause > LAST_PAUSE / 4 * 3));
     }
 }
