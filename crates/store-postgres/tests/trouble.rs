@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distrack_core::{CoordinatorId, NewTask, TaskDraft, TaskId, TraceContext};
@@ -9,8 +10,10 @@ use distrack_store::{
     Detached, IdempotencyKey, ListQuery, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
 };
 use distrack_store_postgres::{PgSettings, PgStore};
-use distrack_testkit::{Postgres, Proxy, TestDatabase};
+use distrack_testkit::{Cluster, Postgres, Proxy, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -320,10 +323,10 @@ async fn a_server_that_only_reads_is_left_as_soon_as_there_is_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn callers_that_hang_up_at_any_moment_leave_no_transaction_open_and_no_place_taken() {
     let database = TestDatabase::create().await;
-    let store = std::sync::Arc::new(Detached::new(store_at(&database.url()).await));
+    let store = Arc::new(Detached::new(store_at(&database.url()).await));
     let mut watcher = other(&database.url()).await;
     for round in 0..500_u64 {
-        let store = std::sync::Arc::clone(&store);
+        let store = Arc::clone(&store);
         let batch = vec![with_key(&format!("k{round}")), submission()];
         let caller = tokio::spawn(async move {
             let _ = store.submit(batch, SubmitMode::AllOrNone).await;
@@ -332,19 +335,63 @@ async fn callers_that_hang_up_at_any_moment_leave_no_transaction_open_and_no_pla
         tokio::time::sleep(Duration::from_micros(round * 7 % 2000)).await;
         caller.abort();
     }
-    let open = "SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-    let began = Instant::now();
-    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut watcher).await.unwrap() > 0 {
-        assert!(began.elapsed() < Duration::from_secs(5), "a transaction stays open");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_no_transaction_is_open(&mut watcher).await;
     let steps = (0..16).map(|_| {
-        let store = std::sync::Arc::clone(&store);
+        let store = Arc::clone(&store);
         tokio::spawn(async move { store.submit(vec![submission()], SubmitMode::Each).await.is_ok() })
     });
     for step in steps.collect::<Vec<_>>() {
         assert!(step.await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_that_hang_up_on_a_scheduler_by_the_hundred_cost_it_nothing() {
+    let database = TestDatabase::create().await;
+    let store: Arc<dyn Store> = Arc::new(Detached::new(store_at(&database.url()).await));
+    let cluster = Cluster::start(Arc::clone(&store), 0, 0).await.unwrap();
+    let address = cluster.api().base().trim_start_matches("http://").to_owned();
+    let mut watcher = other(&database.url()).await;
+    let clients = (0..4_u64).map(|n| {
+        let address = address.clone();
+        tokio::spawn(async move {
+            for round in 0..250_u64 {
+                let body = "{\"command\":\"true\",\"delay_seconds\":3600}";
+                let request = format!(
+                    "POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                     idempotency-key: {n}-{round}\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let mut client = TcpStream::connect(&address).await.unwrap();
+                client.write_all(request.as_bytes()).await.unwrap();
+                tokio::time::sleep(Duration::from_micros(round * 13 % 3000)).await;
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    until_no_transaction_is_open(&mut watcher).await;
+    let stored = cluster.api().submit(&serde_json::json!({"command": "true"})).await.unwrap();
+    let id = stored["task_id"].as_str().unwrap();
+    assert_eq!(cluster.api().task(id).await.unwrap()["task_id"], id);
+    let rows: (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM idempotency_keys)")
+            .fetch_one(&mut watcher)
+            .await
+            .unwrap();
+    assert_eq!(rows.0, rows.1 + 1, "each task that was stored has its key, and no key is without its task");
+    cluster.stop().await.unwrap();
+}
+
+/// Waits until no session is left inside a transaction. The server would end one after 10 s.
+async fn until_no_transaction_is_open(session: &mut PgConnection) {
+    let open = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let began = Instant::now();
+    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut *session).await.unwrap() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(8), "a transaction stays open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

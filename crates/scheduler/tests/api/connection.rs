@@ -132,7 +132,8 @@ async fn who_only_waits_for_the_end_of_a_task_takes_no_place_from_those_who_work
     }
     // As many may wait as half of the connections; one more is answered at once.
     until("another is answered as it stands", async || {
-        let asked = scheduler.get(&format!("/v1/tasks/{id}?wait=20"));
+        let path = format!("/v1/tasks/{id}?wait=20");
+        let asked = scheduler.get(&path);
         tokio::time::timeout(Duration::from_secs(5), asked).await.is_ok_and(|answer| answer.status == 200)
     })
     .await;

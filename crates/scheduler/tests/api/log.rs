@@ -25,9 +25,10 @@ async fn each_failure_has_one_line_with_its_trace_id_and_its_cause() {
     let broken = scheduler.post("/v1/tasks", &json!({"command": "panic"})).await;
     scheduler.store.panics.store(true, Ordering::SeqCst);
     let panicked = scheduler.get(&path).await;
+    scheduler.store.breaks_off.store(true, Ordering::SeqCst);
+    let unknown = scheduler.post("/v1/tasks", &json!({"command": "x"})).await;
     scheduler.store.set_down(true);
     let away = scheduler.get(&path).await;
-    let unknown = scheduler.post("/v1/tasks", &json!({"command": "x"})).await;
     for (answer, level, method, path, code, cause) in [
         (refused, "ERROR", "POST", "/v1/tasks", "internal", "secret statement"),
         (broken, "ERROR", "POST", "/v1/tasks", "internal", "commit broke off"),
