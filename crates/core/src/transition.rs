@@ -143,7 +143,7 @@ impl Standing {
         match cause {
             Cause::WorkerLost | Cause::Interrupted if !again => (Event::Fail, NOW),
             Cause::WorkerLost if losses >= POISON_LOSSES => (Event::Fail, NOW),
-            Cause::WorkerLost => (Event::Retry, lost_delay(losses)),
+            Cause::WorkerLost => (Event::Retry, lost_delay(losses, jitter)),
             Cause::Interrupted => (Event::Retry, NOW),
             Cause::ExitCode
             | Cause::Signal
@@ -162,9 +162,11 @@ impl Standing {
     }
 }
 
-/// A task that may have taken its worker down waits before it meets the next one: 1 s, then 2 s.
-fn lost_delay(losses: u32) -> Duration {
-    Duration::from_secs(1 << losses.saturating_sub(1).min(8))
+/// A task that may have taken its worker down waits before it meets the next one: 1 s, then 2 s, and up to half
+/// as much again, so that those which were lost with it do not meet the next one in its company.
+fn lost_delay(losses: u32, jitter: f64) -> Duration {
+    let least = Duration::from_secs(1 << losses.saturating_sub(1).min(8));
+    least.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 fn lost(losses: u32, on_lost: OnLost) -> Outcome {

@@ -64,7 +64,9 @@ fn a_final_failure_is_not_retried() {
 fn a_lost_worker_does_not_use_up_an_attempt_but_three_are_poison() {
     let once = standing(0, 0, 1, OnLost::Retry).verdict(Ended::Lost, 0.0);
     assert_eq!((once.event, once.failures, once.losses), (Event::Retry, 0, 1));
-    assert!(once.due_in >= Duration::from_secs(1));
+    assert_eq!(once.due_in, Duration::from_secs(1));
+    let late = standing(0, 1, 1, OnLost::Retry).verdict(Ended::Lost, 1.0);
+    assert_eq!(late.due_in, Duration::from_secs(3), "2 s, and half as much again");
     let thrice = standing(0, 2, 1, OnLost::Retry).verdict(Ended::Lost, 0.0);
     assert_eq!(thrice.event, Event::Fail);
     assert_eq!(thrice.outcome.cause, Some(Cause::WorkerLost));

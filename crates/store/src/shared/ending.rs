@@ -134,6 +134,15 @@ pub struct Ending {
     pub ran: Option<Duration>,
 }
 
+/// Where an attempt stands among those that are lost with it, from 0 to 1: as good as by chance, and elsewhere
+/// each time, so that no task meets one that takes workers down again and again.
+fn spread(row: &LockedRow) -> f64 {
+    let (high, low) = row.id.as_u64_pair();
+    let mixed = (high ^ low.rotate_left(32) ^ row.epoch.unsigned_abs()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let top = u32::try_from(mixed >> 32).unwrap_or(u32::MAX);
+    f64::from(top) / f64::from(u32::MAX)
+}
+
 impl Ending {
     /// Applies the rules of `core` to a locked row.
     ///
@@ -154,8 +163,7 @@ impl Ending {
     /// As [`Ending::decide`].
     pub fn lose(rows: &[LockedRow]) -> Result<(Vec<Self>, Vec<Progress>)> {
         let lose = |row: &LockedRow| {
-            // What waits for another worker does so by a fixed delay: there is nothing to spread.
-            let ending = Self::decide(row, Ended::Lost, 0.0)?;
+            let ending = Self::decide(row, Ended::Lost, spread(row))?;
             let progress = ending.progress(row);
             Ok((ending, progress))
         };
