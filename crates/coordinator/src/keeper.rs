@@ -11,7 +11,9 @@ use tracing::{debug, info, warn};
 
 use crate::Coordinator;
 
+/// How often leases are renewed; more often where they are short.
 const TICK: Duration = Duration::from_secs(1);
+const LEAST_TICK: Duration = Duration::from_millis(50);
 const CANCEL: &str = "distrack.v1.WorkerService/CancelAttempts";
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -19,7 +21,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(coordinator: Arc<Coordinator>, mut cancelled: Wakeup) {
     let mut reachable = true;
     // Outside of the loop: hints that come faster than it ticks must not put renewals off.
-    let mut ticks = tokio::time::interval(TICK);
+    let lost_after = coordinator.settings.lost_after;
+    let mut ticks = tokio::time::interval((lost_after / 12).clamp(LEAST_TICK, TICK));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let hinted = tokio::select! {
@@ -28,7 +31,7 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, mut cancelled: Wakeup) {
             () = coordinator.shutdown.cancelled() => return,
         };
         coordinator.metrics.attached.set(coordinator.fleet.count());
-        for worker in coordinator.fleet.detach_silent(coordinator.settings.lost_after) {
+        for worker in coordinator.fleet.detach_silent(lost_after) {
             info!(worker, "worker not heard any more");
         }
         if let Err(error) = renew(&coordinator, hinted).await {
@@ -45,7 +48,11 @@ async fn renew(coordinator: &Arc<Coordinator>, hinted: bool) -> Result<(), distr
     // A hint is about cancels only: leases are renewed once a second, whatever happens.
     let heard = if hinted { Vec::new() } else { coordinator.fleet.take_unsaved() };
     if heard.is_empty() && !hinted {
+        coordinator.renewals.succeeded();
         return Ok(());
+    }
+    if !heard.is_empty() {
+        coordinator.renewals.begin();
     }
     let sessions: Vec<SessionId> = heard.iter().map(|seen| seen.session).collect();
     let renewed = match coordinator.store.renew(coordinator.id, heard, coordinator.settings.lost_after).await
@@ -58,6 +65,9 @@ async fn renew(coordinator: &Arc<Coordinator>, hinted: bool) -> Result<(), distr
             return Err(error);
         }
     };
+    if !sessions.is_empty() {
+        coordinator.renewals.succeeded();
+    }
     for session in sessions.into_iter().filter(|session| !renewed.alive.contains(session)) {
         // Lost, ended, or attached to another coordinator: its next heartbeat is answered NOT_FOUND.
         if let Some(attach) = coordinator.fleet.with_session(session, |attached| attached.attach) {

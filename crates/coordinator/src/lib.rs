@@ -15,6 +15,7 @@ mod metrics;
 mod pause;
 mod recorder;
 mod register;
+mod renewals;
 mod schema;
 mod service;
 mod snapshot;
@@ -49,6 +50,7 @@ use crate::fleet::Fleet;
 use crate::gauges::Gauges;
 use crate::metrics::Instruments;
 use crate::recorder::Recorder;
+use crate::renewals::Renewals;
 use crate::service::Service;
 
 /// How a coordinator works.
@@ -104,6 +106,7 @@ pub(crate) struct Coordinator {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) settings: Settings,
     pub(crate) fleet: Fleet,
+    pub(crate) renewals: Renewals,
     pub(crate) metrics: Instruments,
     pub(crate) gauges: Gauges,
     pub(crate) clock: DatabaseClock,
@@ -124,6 +127,11 @@ impl Coordinator {
     /// How long after its last heartbeat a worker is late: it gets no work until it is heard again.
     pub(crate) fn late_after(&self) -> Duration {
         self.settings.heartbeat_interval * 3
+    }
+
+    /// For how long heartbeats are taken that cannot be stored: less than leaves no time to go elsewhere.
+    pub(crate) fn overdue_after(&self) -> Duration {
+        self.settings.lost_after / 4
     }
 }
 
@@ -172,6 +180,7 @@ pub async fn serve(
         store,
         settings,
         fleet: Fleet::default(),
+        renewals: Renewals::default(),
         metrics,
         gauges,
         clock: DatabaseClock::default(),

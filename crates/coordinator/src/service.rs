@@ -47,6 +47,10 @@ impl CoordinatorService for Service {
             return Err(Status::not_found("no such session here: register again"));
         };
         self.coordinator.metrics.heartbeat(gap);
+        if self.coordinator.renewals.overdue(self.coordinator.overdue_after()) {
+            // It is told to go where its lease can be renewed while there is time.
+            return Err(Status::unavailable("the database does not answer this coordinator"));
+        }
         let settings = &self.coordinator.settings;
         Ok(Response::new(v1::HeartbeatResponse {
             cancel: cancel.into_iter().map(Into::into).collect(),

@@ -33,6 +33,10 @@ pub(crate) async fn sweep(coordinator: Arc<Coordinator>) {
         if coordinator.wait(pause).await.is_stopping() {
             return;
         }
+        if coordinator.renewals.overdue(coordinator.overdue_after()) {
+            // Whoever is heard here may look lost only because that cannot be stored.
+            watch.ended();
+        }
         let last = watch.trusted(coordinator.settings.lost_after);
         full = match coordinator.store.sweep(SWEEP_LIMIT, last).await {
             Ok(swept) => {
