@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use distrack_core::AttemptRef;
+use tracing::warn;
 
 use crate::spool::Spooled;
 use crate::spool_file::{self, Contents};
@@ -21,6 +22,9 @@ use crate::spool_file::{self, Contents};
 const CUT_FROM: u64 = 1024 * 1024;
 /// From which size a journal that is mostly acknowledged is written anew, in bytes.
 const REWRITE_FROM: u64 = 64 * 1024 * 1024;
+
+/// What a journal may grow to before no new work is taken, in bytes of results that nobody acknowledged.
+pub(crate) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 pub(crate) struct Refusal {
     pub(crate) on: AtomicBool,
+    /// Whether it takes half of what it is given before it refuses the rest.
+    pub(crate) half: AtomicBool,
     pub(crate) met: AtomicUsize,
 }
 
@@ -64,16 +70,23 @@ impl Journal {
     pub(crate) fn open(dir: &Path, boot: &str) -> io::Result<Opened> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join("reports");
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read?,
+        let (bytes, is_new) = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), true),
+            read => (read?, false),
         };
         let contents = spool_file::read(&bytes, boot);
         let mut journal = Self::empty(open(&path)?, path);
+        if is_new {
+            // Or a power failure could take the file away with all that was synced in it.
+            File::open(dir)?.sync_all()?;
+        }
         journal.size = bytes.len() as u64;
         journal.live_bytes = contents.places.values().map(|place| place.end - place.start).sum();
         journal.live = contents.places.clone();
         let unwritable = if contents.rubbish > 0 {
+            if contents.rubbish > contents.torn {
+                journal.set_aside();
+            }
             // What is appended behind rubbish is found again, but each reading would search all of it.
             let records = contents.results.iter().map(|kept| record(kept, boot)).collect();
             journal.rewrite(records).err()
@@ -124,7 +137,9 @@ impl Journal {
         self.owed.clear();
         for (attempt, place) in places {
             self.live_bytes += place.end - place.start;
-            self.live.insert(attempt, place);
+            if let Some(older) = self.live.insert(attempt, place) {
+                self.live_bytes -= older.end - older.start;
+            }
         }
         Ok(())
     }
@@ -161,6 +176,11 @@ impl Journal {
         self.size
     }
 
+    /// How many bytes of it are results that nobody acknowledged.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
     /// How many results are kept.
     pub(crate) fn len(&self) -> usize {
         self.live.len()
@@ -175,9 +195,11 @@ impl Journal {
     /// Writes at the end, or leaves the file as it was.
     fn write(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
         #[cfg(test)]
-        self.refusal.check()?;
-        let written =
-            self.file.write_all(bytes).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        let bytes = self.refusal.lets_through(bytes)?;
+        let written = self.file.write_all(bytes);
+        #[cfg(test)]
+        let written = written.and_then(|()| self.refusal.after());
+        let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         if written.is_err() {
             self.back()?;
         }
@@ -202,15 +224,30 @@ impl Journal {
         let mut anew = Self::empty(open(&draft)?, self.path.clone());
         anew.append(&records, &[])?;
         fs::rename(&draft, &self.path)?;
-        if let Some(dir) = self.path.parent() {
-            File::open(dir)?.sync_all()?;
-        }
         #[cfg(test)]
         {
             anew.refusal = self.refusal();
         }
+        // From here on the old file has no name: what is written must go to the new one, whatever fails below.
         *self = anew;
+        if let Some(dir) = self.path.parent() {
+            File::open(dir)?.sync_all()?;
+        }
         Ok(())
+    }
+
+    /// Keeps the file under another name before it is written anew without what cannot be read: a later build
+    /// may have written that, or a person may read more of it.
+    fn set_aside(&self) {
+        let aside = self.path.with_extension("spoilt");
+        let kept = match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => fs::hard_link(&self.path, &aside),
+        };
+        match kept {
+            Ok(()) => warn!(copy = %aside.display(), "what cannot be read of the spool is kept in a copy"),
+            Err(error) => warn!(%error, "the spool cannot be copied before it is written anew"),
+        }
     }
 
     fn forget(&mut self, acknowledged: &[AttemptRef]) {
@@ -225,12 +262,21 @@ impl Journal {
 
 #[cfg(test)]
 impl Refusal {
-    fn check(&self) -> io::Result<()> {
+    /// How much of `bytes` is written at all.
+    fn lets_through<'a>(&self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
         if !self.on.load(Ordering::SeqCst) {
-            return Ok(());
+            return Ok(bytes);
         }
         self.met.fetch_add(1, Ordering::SeqCst);
+        if self.half.load(Ordering::SeqCst) {
+            return Ok(&bytes[..bytes.len() / 2]);
+        }
         Err(io::ErrorKind::StorageFull.into())
+    }
+
+    /// Refuses what is missing behind them.
+    fn after(&self) -> io::Result<()> {
+        if self.on.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 

@@ -2,7 +2,8 @@
 //! outlive this process and any absence of coordinators.
 //!
 //! A thread of its own writes: results are handed on to delivery only once they are synced, many at a time.
-//! When the disk refuses, they are handed on all the same, and kept for when it takes them again.
+//! When the disk refuses, they are handed on all the same, and kept for when it takes them again. No new work is
+//! taken meanwhile, nor while so much waits that nobody acknowledges: what is kept here is kept in memory, too.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Moment;
 use crate::identity::boot_id;
-use crate::journal::{self, Journal, Opened};
+use crate::journal::{self, Journal, MOST_BYTES, Opened};
 use crate::metrics::Instruments;
 use crate::outbox::Item;
 
@@ -68,7 +69,10 @@ enum Request {
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
     requests: mpsc::Sender<Request>,
+    /// Whether the disk took what it was given last.
     healthy: Arc<AtomicBool>,
+    /// Whether so much waits that no more is to come.
+    full: Arc<AtomicBool>,
 }
 
 /// The spool's thread.
@@ -88,12 +92,13 @@ impl Spool {
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
         let boot = boot_id();
         let opened = Journal::open(dir, &boot)?;
-        Self::start(opened, boot, deliver, instruments)
+        Self::start(opened, boot, MOST_BYTES, deliver, instruments)
     }
 
     fn start(
         opened: Opened,
         boot: String,
+        most_bytes: u64,
         deliver: UnboundedSender<Item>,
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
@@ -109,15 +114,19 @@ impl Spool {
         }
         let attempts = contents.results.iter().map(|spooled| spooled.attempt).collect();
         let (requests, inbox) = mpsc::channel();
-        let spool = Self { requests, healthy: Arc::new(AtomicBool::new(unwritable.is_none())) };
-        let keeper = Keeper {
+        let healthy = Arc::new(AtomicBool::new(unwritable.is_none()));
+        let spool = Self { requests, healthy, full: Arc::default() };
+        let mut keeper = Keeper {
             journal,
             boot,
             unwritten: Vec::new(),
+            most_bytes,
             deliver,
             healthy: Arc::clone(&spool.healthy),
+            full: Arc::clone(&spool.full),
             instruments,
         };
+        keeper.measure();
         keeper.hand_on(contents.results);
         let thread =
             std::thread::Builder::new().name("spool".to_owned()).spawn(move || keeper.run(&inbox))?;
@@ -136,7 +145,7 @@ impl Spool {
 
     /// Whether results can be kept safe now.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
+        self.healthy.load(Ordering::Relaxed) && !self.full.load(Ordering::Relaxed)
     }
 
     fn request(&self, request: Request) {
@@ -161,8 +170,11 @@ struct Keeper {
     boot: String,
     /// What the disk refused.
     unwritten: Vec<(AttemptRef, Vec<u8>)>,
+    /// From how much on it is full.
+    most_bytes: u64,
     deliver: UnboundedSender<Item>,
     healthy: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
     instruments: Instruments,
 }
 
@@ -211,6 +223,24 @@ impl Keeper {
                 error!(%error, "the spool cannot be written, no new work is taken");
             }
             Ok(()) | Err(_) => {}
+        }
+        self.measure();
+    }
+
+    /// Says how much there is, and whether it is too much.
+    fn measure(&mut self) {
+        let unwritten: usize = self.unwritten.iter().map(|(_, record)| record.len()).sum();
+        let waiting = self.journal.live_bytes() + unwritten as u64;
+        let was_full = self.full.load(Ordering::Relaxed);
+        // Room for some first, or it would be full again with the next result.
+        let full = waiting >= if was_full { self.most_bytes / 4 * 3 } else { self.most_bytes };
+        self.full.store(full, Ordering::Relaxed);
+        match (was_full, full) {
+            (false, true) => {
+                error!(bytes = waiting, "too many results wait to be received, no new work is taken")
+            }
+            (true, false) => info!("there is room for results again"),
+            (true, true) | (false, false) => {}
         }
         let records = self.journal.len() + self.unwritten.len();
         self.instruments.spooled.set(i64::try_from(records).unwrap_or(i64::MAX));

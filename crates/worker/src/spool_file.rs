@@ -15,8 +15,8 @@ use crate::spool::Spooled;
 
 const MAGIC: [u8; 4] = *b"dtS1";
 const HEADER: usize = 12;
-/// More than any report with its output takes.
-const MAX_RECORD: usize = 1024 * 1024;
+/// More than any report with its output takes: what is larger could not be sent either.
+const MAX_RECORD: usize = distrack_proto::MAX_MESSAGE;
 /// As much as a report with all its output takes.
 const PROBE: usize = 256 * 1024;
 
@@ -72,6 +72,8 @@ pub(crate) struct Contents {
     pub(crate) places: BTreeMap<AttemptRef, Range<u64>>,
     /// Bytes that are no record.
     pub(crate) rubbish: usize,
+    /// How many of them are the beginning of a record at the very end, as a crash leaves it.
+    pub(crate) torn: usize,
 }
 
 /// Reads a spool, whatever is in it.
@@ -79,12 +81,13 @@ pub(crate) fn read(all: &[u8], boot: &str) -> Contents {
     let mut bytes = all;
     let mut results = BTreeMap::new();
     let mut places = BTreeMap::new();
-    let mut rubbish = 0;
+    let (mut rubbish, mut torn) = (0, 0);
     let mut order = 0_u64;
     while !bytes.is_empty() {
         let Some((record, rest)) = first(bytes) else {
             let skip = next_magic(bytes);
             rubbish += skip;
+            torn = if skip == bytes.len() && is_torn(bytes) { skip } else { 0 };
             bytes = &bytes[skip..];
             continue;
         };
@@ -102,7 +105,7 @@ pub(crate) fn read(all: &[u8], boot: &str) -> Contents {
     }
     let mut results: Vec<_> = results.into_values().collect();
     results.sort_by_key(|(order, _)| *order);
-    Contents { results: results.into_iter().map(|(_, spooled)| spooled).collect(), places, rubbish }
+    Contents { results: results.into_iter().map(|(_, spooled)| spooled).collect(), places, rubbish, torn }
 }
 
 fn first(bytes: &[u8]) -> Option<(Record, &[u8])> {
@@ -117,6 +120,17 @@ fn first(bytes: &[u8]) -> Option<(Record, &[u8])> {
         return None;
     }
     Some((Record::decode(body).ok()?, rest))
+}
+
+/// Whether these are the first bytes of a record, and all that there are.
+fn is_torn(bytes: &[u8]) -> bool {
+    let magic = bytes.len().min(MAGIC.len());
+    let length = bytes.get(4..8).and_then(|length| length.try_into().ok()).map(u32::from_le_bytes);
+    let missing = length.is_none_or(|length| {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        length <= MAX_RECORD && HEADER + length > bytes.len()
+    });
+    bytes[..magic] == MAGIC[..magic] && missing
 }
 
 /// Where the next record may begin, past the first byte.

@@ -79,3 +79,64 @@ fn a_result_of_another_boot_is_placed_by_the_wall_clock() {
     let contents = read(&result(&kept, "this boot"), "next boot");
     assert!(Moment::now().since(contents.results[0].ended) < std::time::Duration::from_secs(5));
 }
+
+/// Three results, the second of which was acknowledged, and where each record begins.
+fn small() -> ([Spooled; 3], Vec<u8>, [usize; 4]) {
+    let kept = [spooled(1), spooled(2), spooled(3)];
+    let [first, second, third] = [0, 1, 2].map(|at| result(&kept[at], "boot"));
+    let gone = acknowledged(&[kept[1].attempt]);
+    let starts = [0, first.len(), first.len() + second.len(), first.len() + second.len() + gone.len()];
+    (kept, [first, second, gone, third].concat(), starts)
+}
+
+#[test]
+fn wherever_the_file_ends_each_record_before_counts() {
+    let (kept, file, starts) = small();
+    for end in 0..file.len() {
+        let contents = read(&file[..end], "boot");
+        let mut expected = Vec::new();
+        for (at, spooled) in [(1, 0), (2, 1)] {
+            expected.extend((end >= starts[at]).then(|| kept[spooled].clone()));
+        }
+        if end >= starts[3] {
+            expected.pop();
+        }
+        let whole = starts.iter().rfind(|start| **start <= end).unwrap();
+        assert_eq!(contents.results, expected, "cut at {end}");
+        assert_eq!((contents.rubbish, contents.torn), (end - whole, end - whole), "cut at {end}");
+    }
+}
+
+#[test]
+fn whichever_byte_is_spoilt_each_other_record_counts() {
+    let (kept, file, starts) = small();
+    for at in 0..file.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut spoilt = file.clone();
+            spoilt[at] ^= flip;
+            let contents = read(&spoilt, "boot");
+            let hit = starts.iter().rposition(|start| *start <= at).unwrap();
+            let expected: Vec<_> = [(0, 0), (3, 2)]
+                .into_iter()
+                .chain((hit == 2).then_some((2, 1)))
+                .filter(|(record, _)| *record != hit || hit == 2)
+                .map(|(_, spooled)| kept[spooled].clone())
+                .collect();
+            let found = |spooled: &Spooled| contents.results.contains(spooled);
+            assert_eq!(contents.results.len(), expected.len(), "byte {at} ^ {flip}");
+            assert!(expected.iter().all(found), "byte {at} ^ {flip}");
+            assert!(contents.rubbish > 0, "byte {at} ^ {flip}");
+        }
+    }
+}
+
+#[test]
+fn a_length_beyond_all_bounds_is_rubbish_and_hides_nothing_behind_it() {
+    let kept = spooled(1);
+    for length in [u32::MAX, u32::MAX / 2, u32::try_from(MAX_RECORD).unwrap() + 1] {
+        let mut file = [&MAGIC[..], &length.to_le_bytes(), &[0; 40][..]].concat();
+        file.extend(result(&kept, "boot"));
+        let contents = read(&file, "boot");
+        assert_eq!((contents.results, contents.rubbish, contents.torn), (vec![kept.clone()], 48, 0));
+    }
+}

@@ -27,11 +27,16 @@ fn open(dir: &Path) -> Open {
 
 /// A spool on a disk that can be made to refuse.
 fn open_refusable(dir: &Path) -> (Open, Arc<Refusal>) {
+    open_small(dir, MOST_BYTES)
+}
+
+/// One that is full with so much.
+fn open_small(dir: &Path, most_bytes: u64) -> (Open, Arc<Refusal>) {
     let (deliver, delivered) = unbounded_channel();
     let instruments = instruments();
     let opened = Journal::open(dir, "boot").unwrap();
     let refusal = opened.journal.refusal();
-    let started = Spool::start(opened, "boot".to_owned(), deliver, instruments.clone());
+    let started = Spool::start(opened, "boot".to_owned(), most_bytes, deliver, instruments.clone());
     let (spool, thread, restored) = started.unwrap();
     (Open { spool, thread, delivered, restored, instruments }, refusal)
 }
@@ -220,6 +225,112 @@ fn a_spool_that_cannot_be_written_anew_is_delivered_all_the_same() {
     until("healthy once it was written", || second.spool.is_healthy());
     second.thread.close();
     assert_eq!(open(dir.path()).restored, [kept.attempt]);
+}
+
+#[test]
+fn a_spool_that_holds_too_much_stops_new_work_until_there_is_room_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = journal::record(&spooled(), "boot").1.len() as u64;
+    let (mut open, refusal) = open_small(dir.path(), 4 * one);
+    let kept: Vec<_> = (0..5).map(|_| spooled()).collect();
+    for spooled in &kept {
+        open.spool.keep(spooled.clone());
+        assert_eq!(&next(&mut open), spooled);
+    }
+    assert!(!open.spool.is_healthy());
+    let acknowledge = |at: usize| open.spool.acknowledge(vec![kept[at].attempt]);
+    acknowledge(0);
+    until("one is gone", || open.instruments.spooled.get() == 4);
+    acknowledge(1);
+    until("two are gone", || open.instruments.spooled.get() == 3);
+    assert!(!open.spool.is_healthy(), "the next result would fill it again");
+    acknowledge(2);
+    until("there is room", || open.spool.is_healthy());
+    // What no disk takes counts as well: it is in memory.
+    refusal.on.store(true, Ordering::SeqCst);
+    (0..2).for_each(|_| open.spool.keep(spooled()));
+    until("both wait", || open.instruments.spooled.get() == 4);
+    refusal.on.store(false, Ordering::SeqCst);
+    until("written", || open.instruments.spool_bytes.get() > 0 && open.spool.healthy.load(Ordering::SeqCst));
+    assert!(!open.spool.is_healthy());
+    open.thread.close();
+    let (again, _) = open_small(dir.path(), 4 * one);
+    assert_eq!(again.restored.len(), 4);
+    assert!(!again.spool.is_healthy(), "a full spool is full after a restart, too");
+    again.thread.close();
+}
+
+#[test]
+fn half_a_record_that_a_full_disk_took_is_cut_off_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, refusal) = open_refusable(dir.path());
+    let (one, two) = (spooled(), spooled());
+    first.spool.keep(one.clone());
+    next(&mut first);
+    let whole = std::fs::read(file(dir.path())).unwrap();
+    refusal.half.store(true, Ordering::SeqCst);
+    refusal.on.store(true, Ordering::SeqCst);
+    first.spool.keep(two.clone());
+    assert_eq!(next(&mut first), two);
+    until("refused", || !first.spool.is_healthy());
+    assert_eq!(std::fs::read(file(dir.path())).unwrap(), whole);
+    refusal.on.store(false, Ordering::SeqCst);
+    until("healthy by itself", || first.spool.is_healthy());
+    first.thread.close();
+    let opened = Journal::open(dir.path(), "boot").unwrap();
+    assert_eq!((opened.contents.results, opened.contents.rubbish), (vec![one, two], 0));
+}
+
+#[test]
+fn a_crash_while_the_journal_is_written_anew_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (spooled(), spooled());
+    let records = [journal::record(&one, "boot"), journal::record(&two, "boot")];
+    Journal::open(dir.path(), "boot").unwrap().journal.append(&records, &[]).unwrap();
+    let whole = std::fs::read(file(dir.path())).unwrap();
+    // Before the rename: any part of the new file lies beside the old one, which is as it was.
+    for length in [0, 1, whole.len() / 2, whole.len()] {
+        std::fs::write(dir.path().join("reports.new"), &whole[..length]).unwrap();
+        let results = Journal::open(dir.path(), "boot").unwrap().contents.results;
+        assert_eq!(results, [one.clone(), two.clone()], "{length} bytes were written");
+    }
+    // What a later writing finds in its way, it removes.
+    std::fs::write(file(dir.path()), [&whole[..], b"rubbish"].concat()).unwrap();
+    let opened = Journal::open(dir.path(), "boot").unwrap();
+    assert!(opened.unwritable.is_none());
+    assert_eq!(opened.contents.results, [one, two]);
+    assert_eq!(std::fs::read(file(dir.path())).unwrap(), whole);
+    assert!(!dir.path().join("reports.new").exists());
+}
+
+#[test]
+fn what_cannot_be_read_is_kept_in_a_copy_and_a_torn_end_is_not_worth_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("reports.spoilt");
+    let (one, two) = (spooled(), spooled());
+    let [first, second] = [&one, &two].map(|kept| journal::record(kept, "boot").1);
+    std::fs::write(file(dir.path()), [&first[..], &second[..second.len() - 1]].concat()).unwrap();
+    assert_eq!(Journal::open(dir.path(), "boot").unwrap().contents.results, std::slice::from_ref(&one));
+    assert!(!copy.exists());
+    // A record of a build that is yet to come.
+    let mut later = second.clone();
+    later[..4].copy_from_slice(b"dtS2");
+    let spoilt = [&first[..], &later, &second].concat();
+    std::fs::write(file(dir.path()), &spoilt).unwrap();
+    assert_eq!(Journal::open(dir.path(), "boot").unwrap().contents.results, [one, two]);
+    assert_eq!(std::fs::read(&copy).unwrap(), spoilt);
+}
+
+#[test]
+fn a_spool_that_cannot_be_opened_is_an_error_and_a_missing_folder_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(file(dir.path())).unwrap();
+    assert!(Journal::open(dir.path(), "boot").is_err(), "a folder is in its place");
+    std::fs::write(dir.path().join("occupied"), "").unwrap();
+    assert!(Journal::open(&dir.path().join("occupied"), "boot").is_err(), "a file is its folder");
+    let missing = dir.path().join("a/b/c");
+    assert_eq!(Journal::open(&missing, "boot").unwrap().contents.results, []);
+    assert!(missing.join("reports").exists());
 }
 
 #[test]
