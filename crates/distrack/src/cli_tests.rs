@@ -39,7 +39,7 @@ fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
 }
 
 /// A role, a variable, a value, and what the plan then holds.
-const VARIABLES: [(&str, &str, &str, &str); 39] = [
+const VARIABLES: [(&str, &str, &str, &str); 40] = [
     ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
     ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
@@ -64,6 +64,7 @@ const VARIABLES: [(&str, &str, &str, &str); 39] = [
     ("worker", "DISTRACK_STATE_DIR", "/s", "Given(\"/s\")"),
     ("worker", "XDG_STATE_HOME", "/x", "Below(\"/x/distrack\")"),
     ("worker", "DISTRACK_DRAIN_TIMEOUT", "1m", "drain_timeout: 60s"),
+    ("worker", "DISTRACK_ON_DISCONNECT", "stop", "on_disconnect: Stop"),
     ("worker", "DISTRACK_KILL_GRACE", "10ms", "kill_grace: 10ms"),
     ("worker", "DISTRACK_LOG", "debug", "filter: \"debug\""),
     ("worker", "RUST_LOG", "warn", "filter: \"warn\""),

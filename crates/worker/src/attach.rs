@@ -21,8 +21,10 @@ use tracing::{debug, info, warn};
 
 use crate::address::advertised;
 use crate::attachment::{Attached, Attachment, Client, client};
+use crate::clock::Moment;
 use crate::held::{Held, Registration};
 use crate::identity::{Identity, host_name};
+use crate::lease::Lease;
 use crate::stop::Stop;
 use crate::{ServeError, Settings};
 
@@ -108,6 +110,8 @@ pub(crate) struct Attach {
     pub(crate) held: Arc<Held>,
     /// Who is told.
     pub(crate) attachment: Attachment,
+    /// Runs from what a coordinator acknowledged.
+    pub(crate) lease: Lease,
     /// Measures the calls.
     pub(crate) calls: ClientCalls,
     /// Fires when the worker drains: coordinators are told at once.
@@ -116,7 +120,7 @@ pub(crate) struct Attach {
 
 /// A registration as its keeper sees it.
 #[derive(Debug)]
-struct Lease {
+struct Registered {
     registration: Registration,
     interval: Duration,
     lost_after: Duration,
@@ -159,12 +163,13 @@ impl Attach {
     async fn forever(&self) {
         let mut turn = 0;
         let mut failures = 0_usize;
+        let mut last_pause = LAST_PAUSE;
         loop {
             let coordinator = &self.coordinators[turn % self.coordinators.len()];
             match self.register(coordinator).await {
-                Ok(lease) => {
-                    failures = 0;
-                    let ended = self.keep(lease).await;
+                Ok(registered) => {
+                    (failures, last_pause) = (0, (registered.lost_after / 4).clamp(FIRST_PAUSE, LAST_PAUSE));
+                    let ended = self.keep(registered).await;
                     info!(coordinator = coordinator.name, ?ended, "registration ended, registering anew");
                     turn += usize::from(ended == Ended::Silent);
                 }
@@ -179,14 +184,14 @@ impl Attach {
                             error = status.message(), "registration failed");
                     }
                     if failures.is_multiple_of(self.coordinators.len()) {
-                        sleep(pause(failures / self.coordinators.len())).await;
+                        sleep(pause(failures / self.coordinators.len(), last_pause)).await;
                     }
                 }
             }
         }
     }
 
-    async fn register(&self, coordinator: &Coordinator) -> Result<Lease, Status> {
+    async fn register(&self, coordinator: &Coordinator) -> Result<Registered, Status> {
         // From here on it is attached to nobody, whether or not the coordinator's name stands for anything.
         self.attachment.set(None);
         let endpoint = coordinator.one().await?;
@@ -197,12 +202,15 @@ impl Attach {
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
         let mut own = client(endpoint.connect_lazy());
         let address = request.address.clone();
+        let sent = Moment::now();
         let call = self.calls.observe(REGISTER, own.register_worker(request));
         let call = timeout(REGISTER_WITHIN, call).await;
         let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
         let bad = |invalid: convert::Invalid| Status::internal(invalid.to_string());
         let session = convert::id(&answer.session_id, "session_id").map_err(bad)?;
         let registration = Registration { session, attach: answer.attach };
+        let lost_after = Duration::from_millis(answer.lost_after_ms);
+        self.lease.acknowledged(sent, lost_after);
         // Before anything new is taken: what is to end makes room.
         self.held.stop(refs(&answer.kill)?, Stop::Superseded);
         self.held.stop(refs(&answer.cancel)?, Stop::Cancelled);
@@ -215,16 +223,15 @@ impl Attach {
         info!(coordinator = coordinator.name, session_id = %session, attach = answer.attach, address,
             killed = answer.kill.len(), "registered");
         let interval = interval(answer.heartbeat_interval_ms);
-        let lost_after = Duration::from_millis(answer.lost_after_ms);
-        Ok(Lease { registration, interval, lost_after, client: own })
+        Ok(Registered { registration, interval, lost_after, client: own })
     }
 
     /// Heartbeats until the registration ends.
-    async fn keep(&self, mut lease: Lease) -> Ended {
+    async fn keep(&self, mut registered: Registered) -> Ended {
         let mut said_draining = false;
         let mut last = Instant::now();
         loop {
-            let next = last + lease.interval.mul_f64(rand::random_range(0.8..1.2));
+            let next = last + registered.interval.mul_f64(rand::random_range(0.8..1.2));
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.draining.cancelled(), if !said_draining => {}
@@ -232,12 +239,14 @@ impl Attach {
                 () = self.attachment.renewal() => return Ended::Renewed,
             }
             last = Instant::now();
+            let sent = Moment::now();
             let draining = self.held.is_draining();
-            match self.heartbeat(&mut lease, draining).await {
+            match self.heartbeat(&mut registered, draining).await {
                 Ok(answer) => {
                     said_draining |= draining;
-                    lease.interval = interval(answer.heartbeat_interval_ms);
-                    lease.lost_after = Duration::from_millis(answer.lost_after_ms);
+                    registered.interval = interval(answer.heartbeat_interval_ms);
+                    registered.lost_after = Duration::from_millis(answer.lost_after_ms);
+                    self.lease.acknowledged(sent, registered.lost_after);
                 }
                 Err(status) if matches!(status.code(), Code::NotFound | Code::FailedPrecondition) => {
                     return Ended::Unknown;
@@ -250,17 +259,21 @@ impl Attach {
         }
     }
 
-    async fn heartbeat(&self, lease: &mut Lease, draining: bool) -> Result<HeartbeatResponse, Status> {
+    async fn heartbeat(
+        &self,
+        registered: &mut Registered,
+        draining: bool,
+    ) -> Result<HeartbeatResponse, Status> {
         let busy = self.held.counts().borrow().running;
         let request = HeartbeatRequest {
-            session_id: convert::id_bytes(lease.registration.session.as_uuid()),
-            attach: lease.registration.attach,
+            session_id: convert::id_bytes(registered.registration.session.as_uuid()),
+            attach: registered.registration.attach,
             busy: u32::try_from(busy).unwrap_or(u32::MAX),
             draining,
         };
         // There must be time to ask somebody else before the lease ends.
-        let within = (lease.lost_after / 3).clamp(Duration::from_millis(100), HEARTBEAT_WITHIN);
-        let call = self.calls.observe(HEARTBEAT, lease.client.heartbeat(request));
+        let within = (registered.lost_after / 3).clamp(Duration::from_millis(100), HEARTBEAT_WITHIN);
+        let call = self.calls.observe(HEARTBEAT, registered.client.heartbeat(request));
         let call = timeout(within, call).await;
         let answer = call.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
         self.held.stop(refs(&answer.cancel)?, Stop::Cancelled);
@@ -282,14 +295,15 @@ fn target(coordinator: &Coordinator) -> &str {
 }
 
 /// The pause after a `round` (from 1) in which nobody answered: anything up to the most, so that a fleet that lost its
-/// coordinator at one moment does not come back at one.
-fn pause(round: usize) -> Duration {
-    most_pause(round).mul_f64(rand::random_range(0.0..1.0))
+/// coordinator at one moment does not come back at one. `last` is the longest: whoever was registered is to be heard
+/// well within a lease that begins when the coordinators are back.
+fn pause(round: usize, last: Duration) -> Duration {
+    most_pause(round, last).mul_f64(rand::random_range(0.0..1.0))
 }
 
-fn most_pause(round: usize) -> Duration {
+fn most_pause(round: usize, last: Duration) -> Duration {
     let doublings = u32::try_from(round.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-    (FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE)
+    (FIRST_PAUSE * 2_u32.pow(doublings)).min(last)
 }
 
 #[cfg(test)]
@@ -308,10 +322,11 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_stay_within_bounds_and_are_spread_over_all_of_it() {
-        assert_eq!(most_pause(1), FIRST_PAUSE);
-        assert!(most_pause(4) > FIRST_PAUSE);
-        assert_eq!(most_pause(1_000_000), LAST_PAUSE);
-        let pauses: Vec<_> = (0..1000).map(|_| pause(1_000_000)).collect();
+        assert_eq!(most_pause(1, LAST_PAUSE), FIRST_PAUSE);
+        assert!(most_pause(4, LAST_PAUSE) > FIRST_PAUSE);
+        assert_eq!(most_pause(1_000_000, LAST_PAUSE), LAST_PAUSE);
+        assert_eq!(most_pause(1_000_000, FIRST_PAUSE), FIRST_PAUSE);
+        let pauses: Vec<_> = (0..1000).map(|_| pause(1_000_000, LAST_PAUSE)).collect();
         assert!(pauses.iter().all(|pause| *pause <= LAST_PAUSE));
         assert!(pauses.iter().any(|pause| *pause < LAST_PAUSE / 4));
         assert!(pauses.iter().any(|pause| *pause > LAST_PAUSE / 4 * 3));

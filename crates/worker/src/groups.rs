@@ -10,6 +10,8 @@ use rustix::process::Pid;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::proc::{self, Stat};
+
 /// See the module. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
@@ -45,32 +47,15 @@ impl Groups {
 }
 
 fn living() -> Option<HashSet<i32>> {
-    let processes = std::fs::read_dir("/proc").ok()?;
-    // Whoever ends meanwhile, and what is no process, has no such line.
-    let stats =
-        processes.flatten().filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-    Some(stats.filter_map(|stat| group_of_living(&stat)).collect())
-}
-
-/// Reads a line of `/proc/<pid>/stat`: `pid (name) state parent group …`.
-fn group_of_living(stat: &str) -> Option<i32> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let dead = matches!(fields.next()?, "Z" | "X");
-    let group = fields.nth(1)?.parse().ok()?;
-    (!dead).then_some(group)
+    let processes = proc::all();
+    // Whoever ends meanwhile has no such line.
+    let stats = processes.iter().filter_map(|pid| Stat::of(*pid));
+    (!processes.is_empty()).then(|| stats.filter(|stat| !stat.dead).map(|stat| stat.group).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_living_count_and_a_name_may_hold_anything() {
-        assert_eq!(group_of_living("12 (a) b) (c) S 1 7 7 0"), Some(7));
-        assert_eq!(group_of_living("12 (sh) Z 1 7 7 0"), None);
-        assert_eq!(group_of_living(""), None);
-    }
 
     #[tokio::test]
     async fn one_look_serves_everybody_who_asked_before_it_began() {

@@ -103,6 +103,11 @@ impl Held {
         self.lock().registration = Some(registration);
     }
 
+    /// What was registered counts no more: every call is refused until the next registration.
+    pub(crate) fn lapse(&self) {
+        self.lock().registration = None;
+    }
+
     /// Decides on assignments and takes a slot for each that is to start.
     ///
     /// Idempotent by (task, epoch): a copy gets the answer of the original and starts nothing. `safe` says

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use distrack_core::{InstanceId, WorkerId};
@@ -21,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) host: String,
     /// The directory, for what else is kept there.
     pub(crate) dir: PathBuf,
+    /// Tells the directory from a copy of it.
+    pub(crate) place: u64,
     _lock: File,
 }
 
@@ -35,7 +37,9 @@ impl Identity {
         let lock = lock(dir)?;
         let file = dir.join("worker_id");
         let worker = worker_id(&file).map_err(|error| failed(&file, error))?;
-        Ok(Self { worker, instance: InstanceId::new(), host: host_id(), dir: dir.to_owned(), _lock: lock })
+        let place = lock.metadata().map_err(|error| failed(dir, error))?.ino();
+        let (instance, host, dir) = (InstanceId::new(), host_id(), dir.to_owned());
+        Ok(Self { worker, instance, host, dir, place, _lock: lock })
     }
 
     /// Takes the first of `<first>-1`, `<first>-2`, … that no live worker has, as [`Identity::open`] does.

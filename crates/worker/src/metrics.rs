@@ -20,6 +20,8 @@ pub(crate) struct Instruments {
     max_rss: Histogram,
     output: IntCounterVec,
     kills: IntCounterVec,
+    /// Processes that had left their command's group and were killed after it.
+    pub(crate) escaped: IntCounter,
     /// Results that no coordinator has acknowledged.
     pub(crate) spooled: IntGauge,
     /// What they take on disk.
@@ -103,6 +105,10 @@ impl Instruments {
                 "distrack_process_kills_total",
                 "Signals sent to process groups to end them, by signal (term, kill).",
                 &["signal"],
+            ),
+            escaped: metrics.counter(
+                "distrack_processes_escaped_total",
+                "Processes that left their command's group and were killed after its end.",
             ),
             spooled: metrics.int_gauge(
                 "distrack_spool_records",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, pidfd_open,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, pidfd_open,
     test_kill_process_group, waitid, waitpgid,
 };
 use tokio::io::Interest;
@@ -23,6 +23,7 @@ use wait4::{ResUse, Wait4};
 
 use crate::clock::Moment;
 use crate::groups::Groups;
+use crate::orphans::{self, Led};
 use crate::spawn::{Launch, SpawnError};
 use crate::stop::{Stop, StopSignal};
 
@@ -121,13 +122,16 @@ pub(crate) struct Process {
     group: Pid,
     exit: Option<AsyncFd<OwnedFd>>,
     groups: Groups,
+    /// Let go after it was reaped.
+    _led: Led,
 }
 
 impl Process {
     fn new(child: Child, groups: Groups) -> Self {
         let group = Pid::from_child(&child);
         let exit = pidfd_open(group, PidfdFlags::empty()).map_err(io::Error::from);
-        Self { child: Some(child), group, exit: exit.and_then(watched).ok(), groups }
+        let led = Led::new(group.as_raw_nonzero().get());
+        Self { child: Some(child), group, exit: exit.and_then(watched).ok(), groups, _led: led }
     }
 
     /// The number of its leader and of its group.
@@ -207,8 +211,8 @@ async fn gone(group: Pid, groups: &Groups) {
     let limit = Instant::now() + GONE_WITHIN;
     let mut pause = Duration::from_millis(1);
     while test_kill_process_group(group).is_ok() {
-        if getpid().is_init() {
-            // As the first process of a container we inherit orphans, and nobody else buries them.
+        if orphans::are_ours() {
+            // Nobody else buries them.
             while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
         }
         // Elsewhere it is the first process's duty, and not all do it: the dead do not count.

@@ -13,14 +13,16 @@ use wait4::ResUse;
 
 use crate::assignment::Assignment;
 use crate::clock::Moment;
+use crate::leftovers::MARK;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
+use crate::orphans::Running;
 use crate::output::{Captured, Stream};
 use crate::output_file::{OutputDir, OutputFile};
 use crate::own_peak::OwnPeak;
 use crate::process::{NotStarted, Process, Spawner};
 use crate::spawn::Launch;
-use crate::stop::{Stop, StopSignal};
+use crate::stop::StopSignal;
 use crate::verdict::{self, End};
 
 /// What every attempt of this worker shares.
@@ -36,6 +38,8 @@ pub(crate) struct Runner {
     pub(crate) kill_grace: Duration,
     /// How long after its end a command's children may keep its outputs open.
     pub(crate) drain_for: Duration,
+    /// What each command and all that it starts carry in [`MARK`], so that they can be told.
+    pub(crate) mark: String,
     /// The clean environment.
     pub(crate) child_env: BTreeMap<String, String>,
     /// Tells who died for memory.
@@ -105,8 +109,11 @@ impl Runner {
         if assignment.spec.executor == Executor::Noop {
             return Ending::noop();
         }
+        let _running = Running::new(assignment.attempt);
         let oom_before = self.oom.kills();
-        let launch = Launch::new(assignment, &self.child_env);
+        let mut launch = Launch::new(assignment, &self.child_env);
+        // Last: nobody takes it off by naming it.
+        launch.env.insert(MARK.to_owned(), self.mark.clone());
         let (process, start) = match self.spawner.spawn(launch, &mut stop).await {
             Ok(spawned) => spawned,
             Err(NotStarted::Stopped(why)) => return Ending::unstarted(verdict::of_unstarted(why)),
@@ -147,7 +154,7 @@ impl Runner {
                 exited.notified().await;
                 tokio::select! {
                     () = tokio::time::sleep(self.drain_for) => {}
-                    () = wish.superseded() => {}
+                    () = wish.at_once() => {}
                 }
             };
             tokio::select! {
@@ -196,13 +203,13 @@ impl Runner {
             () = limit.notified(), if limited => End::OverLimit(self.output_cap),
             () = tokio::time::sleep(timeout) => End::TimedOut(timeout),
         };
-        if end != End::Stopped(Stop::Superseded) {
+        if !matches!(end, End::Stopped(why) if why.bears_no_grace()) {
             process.signal(Signal::TERM);
             self.instruments.killed("term");
             tokio::select! {
                 biased;
                 () = process.ended() => return end,
-                () = stop.superseded() => {}
+                () = stop.at_once() => {}
                 () = tokio::time::sleep(self.kill_grace) => {}
             }
         }

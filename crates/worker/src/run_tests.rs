@@ -6,7 +6,8 @@ use distrack_core::{TaskSpec, Usage};
 use tempfile::TempDir;
 
 use super::*;
-use crate::stop::{self, StopHandle};
+
+use crate::stop::{self, Stop, StopHandle};
 use crate::testing::{assignment, instruments, program, runner};
 
 #[path = "run_stop_tests.rs"]
@@ -295,6 +296,7 @@ async fn the_environment_is_what_is_listed_and_nothing_else() {
     let mut assignment = program(&["env"]);
     assignment.spec.env.insert("MINE".to_owned(), "1".to_owned());
     assignment.spec.env.insert("DISTRACK_ATTEMPT".to_owned(), "forged".to_owned());
+    assignment.spec.env.insert("DISTRACK_WORKER".to_owned(), "forged".to_owned());
     let trace = assignment.trace.as_mut().unwrap();
     trace.state = "a=b".to_owned();
     let traceparent = trace.traceparent();
@@ -308,6 +310,7 @@ async fn the_environment_is_what_is_listed_and_nothing_else() {
             "DISTRACK_ATTEMPT=1".to_owned(),
             "DISTRACK_EPOCH=1".to_owned(),
             format!("DISTRACK_TASK_ID={task}"),
+            "DISTRACK_WORKER=a worker of the tests".to_owned(),
             "MINE=1".to_owned(),
             "PATH=/usr/bin:/bin".to_owned(),
             format!("TRACEPARENT={traceparent}"),

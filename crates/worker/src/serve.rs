@@ -16,13 +16,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::attach::{Attach, Coordinator, presentation};
 use crate::attachment::{Attached, Attachment};
 use crate::execute::Execute;
 use crate::held::{Counts, Held};
 use crate::identity::Identity;
+use crate::lease::Lease;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
 use crate::output_file::OutputDir;
@@ -34,7 +35,7 @@ use crate::service::{self, SERVICE, Service};
 use crate::spool::Spool;
 use crate::stop::Stop;
 use crate::traced::Teller;
-use crate::{ServeError, Settings, Shutdown, descriptors};
+use crate::{OnDisconnect, ServeError, Settings, Shutdown, descriptors, leftovers, orphans};
 
 /// How long after its end a command's children may keep its outputs open.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
@@ -105,6 +106,9 @@ impl Worker {
         let output_dir = OutputDir::open(&settings.output_dir)
             .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
         let instruments = Instruments::new(metrics);
+        if settings.adopt_orphans {
+            orphans::adopt(instruments.escaped.clone());
+        }
         let calls = ClientCalls::new(metrics);
         let measure = ServerLayer::new(metrics, &service::METHODS);
         let held = Arc::new(Held::new(settings.slots, instruments.clone()));
@@ -115,6 +119,7 @@ impl Worker {
             .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
         held.restore(undelivered);
 
+        let mark = leftovers::mark(&identity);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let runner = Runner {
             spawner: Spawner::new(cores * 2),
@@ -122,6 +127,7 @@ impl Worker {
             output_cap: settings.output_cap,
             kill_grace: settings.kill_grace,
             drain_for: DRAIN_FOR,
+            mark: mark.clone(),
             child_env: settings.child_env.clone(),
             oom: OomWatch::open(),
             own_peak: OwnPeak::default(),
@@ -148,7 +154,7 @@ impl Worker {
             calls: calls.clone(),
             instruments: instruments.clone(),
         };
-        let draining = CancellationToken::new();
+        let (draining, lease) = (CancellationToken::new(), Lease::none());
         let attach = Attach {
             request,
             calls: calls.clone(),
@@ -158,13 +164,17 @@ impl Worker {
             bound,
             held: Arc::clone(&held),
             attachment: attachment.clone(),
+            lease: lease.clone(),
             draining: draining.clone(),
         };
         let (stop_loops, stop_server) = (CancellationToken::new(), CancellationToken::new());
         let health = HealthReporter::new();
         let mut loops = JoinSet::new();
         loops.spawn(delivery.run(stop_loops.clone()));
-        loops.spawn(attach.run(stop_loops.clone()));
+        loops.spawn(join(attach, mark, stop_loops.clone()));
+        if settings.on_disconnect == OnDisconnect::Stop {
+            loops.spawn(lease.obey(Arc::clone(&held), attachment.clone(), stop_loops.clone()));
+        }
         let attached = instruments.attached.clone();
         loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone(), attached));
         let mut server = JoinSet::new();
@@ -207,6 +217,8 @@ impl Worker {
             self.kill_all().await;
         }
         self.loops.shutdown().await;
+        // What has escaped is not left to nobody; that it cannot be looked for was said by whoever does it.
+        let _ = tokio::task::spawn_blocking(orphans::look).await;
         self.stop_server.cancel();
         // A peer that keeps a call open does not keep the worker.
         let last = timeout(CALLS_END_WITHIN, self.server.join_next()).await.unwrap_or(None);
@@ -259,6 +271,14 @@ impl Worker {
         let settled = counts.wait_for(good);
         timeout(within, settled).await.is_ok()
     }
+}
+
+/// Belongs to the fleet, once what an earlier process left is ended.
+async fn join(attach: Attach, mark: String, stop: CancellationToken) {
+    if let Err(error) = tokio::task::spawn_blocking(move || leftovers::end(&mark)).await {
+        error!(%error, "cannot look for what an earlier run of this worker left running");
+    }
+    attach.run(stop).await;
 }
 
 fn server_result(

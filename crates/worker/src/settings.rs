@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use distrack_core::QueueName;
@@ -10,6 +11,27 @@ use crate::ServeError;
 
 /// Where a program is looked for when the environment names no `PATH`.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What becomes of running commands when a worker is cut off from all coordinators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// They go on, and may run beside their next attempt once the worker counts as lost.
+    Keep,
+    /// They are stopped before the worker counts as lost, so that no attempt runs beside another.
+    Stop,
+}
+
+impl FromStr for OnDisconnect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "stop" => Ok(Self::Stop),
+            _ => Err("must be keep or stop".to_owned()),
+        }
+    }
+}
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]
@@ -37,6 +59,11 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How long a command may go on between SIGTERM and SIGKILL.
     pub kill_grace: Duration,
+    /// What becomes of running commands when no coordinator answers.
+    pub on_disconnect: OnDisconnect,
+    /// Whether to kill processes that leave their command's group. Only in a process all of whose children are
+    /// commands of its workers: it adopts, ends and buries others as well.
+    pub adopt_orphans: bool,
     /// How much of each stream goes to its file, in bytes.
     pub output_cap: u64,
     /// The clean environment that each command gets: `PATH`, `HOME`, `LANG`, `TZ`, `TMPDIR`.
@@ -63,6 +90,8 @@ impl Default for Settings {
             state_dir_numbered: false,
             drain_timeout: Duration::from_secs(30),
             kill_grace: Duration::from_secs(5),
+            on_disconnect: OnDisconnect::Keep,
+            adopt_orphans: false,
             output_cap: 64 * 1024 * 1024,
             child_env: [("PATH".to_owned(), DEFAULT_PATH.to_owned())].into(),
             trace_command: false,

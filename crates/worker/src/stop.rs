@@ -9,8 +9,27 @@ pub(crate) enum Stop {
     Cancelled,
     /// The worker stops.
     Interrupted,
+    /// No coordinator answers the worker, and its lease ends soon.
+    Disconnected,
+    /// The lease is as good as over: another worker may run it any moment.
+    Lapsed,
     /// It is no longer this worker's: nobody waits for its result, and another one may run.
     Superseded,
+}
+
+impl Stop {
+    /// Whether its command is to be gone now, whatever it still does.
+    pub(crate) fn bears_no_grace(self) -> bool {
+        self.urgency() > 0
+    }
+
+    fn urgency(self) -> u8 {
+        match self {
+            Self::Cancelled | Self::Interrupted | Self::Disconnected => 0,
+            Self::Lapsed => 1,
+            Self::Superseded => 2,
+        }
+    }
 }
 
 /// The side that wishes.
@@ -28,10 +47,10 @@ pub(crate) fn channel() -> (StopHandle, StopSignal) {
 }
 
 impl StopHandle {
-    /// Wishes. The first wish names the cause; only `Superseded` overrides another.
+    /// Wishes. The first wish names the cause; only one that is more urgent overrides another.
     pub(crate) fn stop(&self, why: Stop) {
         self.0.send_if_modified(|wish| {
-            let heard = wish.is_none() || (why == Stop::Superseded && *wish != Some(why));
+            let heard = wish.is_none_or(|wished| why.urgency() > wished.urgency());
             if heard {
                 *wish = Some(why);
             }
@@ -46,9 +65,9 @@ impl StopSignal {
         self.matching(|_| true).await
     }
 
-    /// Waits for the wish that bears no grace.
-    pub(crate) async fn superseded(&mut self) {
-        self.matching(|why| why == Stop::Superseded).await;
+    /// Waits for a wish that bears no grace.
+    pub(crate) async fn at_once(&mut self) {
+        self.matching(Stop::bears_no_grace).await;
     }
 
     /// The wish so far.
@@ -71,14 +90,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_wish_names_the_cause_and_only_superseded_overrides_it() {
+    async fn the_first_wish_names_the_cause_and_only_a_more_urgent_one_overrides_it() {
         let (handle, mut signal) = channel();
         handle.stop(Stop::Cancelled);
         handle.stop(Stop::Interrupted);
         assert_eq!(signal.requested().await, Stop::Cancelled);
+        handle.stop(Stop::Lapsed);
+        signal.at_once().await;
         handle.stop(Stop::Superseded);
+        handle.stop(Stop::Lapsed);
         handle.stop(Stop::Cancelled);
         assert_eq!(signal.requested().await, Stop::Superseded);
-        signal.superseded().await;
+        signal.at_once().await;
     }
 }

@@ -68,6 +68,7 @@ pub(crate) fn runner(dir: &Path) -> Runner {
         output_cap: 64 * 1024 * 1024,
         kill_grace: Duration::from_millis(500),
         drain_for: Duration::from_secs(2),
+        mark: "a worker of the tests".to_owned(),
         child_env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         oom: OomWatch::open(),
         own_peak: OwnPeak::default(),

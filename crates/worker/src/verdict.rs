@@ -14,6 +14,8 @@ use crate::stop::Stop;
 const MAX_ERROR: usize = 4 * 1024;
 
 const SIGKILL: i32 = 9;
+/// Why a worker of `on_disconnect=stop` ends a command.
+const CUT_OFF: &str = "no coordinator answered its worker for too long, which stopped it";
 /// How a shell says that its command died of SIGKILL.
 const SHELL_SIGKILL: i32 = 128 + SIGKILL;
 
@@ -41,6 +43,7 @@ pub(crate) fn of_command(end: End, status: ExitStatus, program: &Program, oom: b
         End::Stopped(Stop::Interrupted | Stop::Superseded) => {
             Outcome::failure(Cause::Interrupted, "the worker stopped before the command ended")
         }
+        End::Stopped(Stop::Disconnected | Stop::Lapsed) => Outcome::failure(Cause::Interrupted, CUT_OFF),
         End::OverLimit(cap) => {
             let error = format!("printed more than {cap} bytes on one stream and was stopped");
             Outcome::failure(Cause::OutputLimit, error)
@@ -75,6 +78,7 @@ pub(crate) fn of_unstarted(stop: Stop) -> Outcome {
         Stop::Interrupted | Stop::Superseded => {
             Outcome::failure(Cause::Interrupted, "the worker stopped before the command started")
         }
+        Stop::Disconnected | Stop::Lapsed => Outcome::failure(Cause::Interrupted, CUT_OFF),
     }
 }
 
@@ -156,6 +160,7 @@ mod tests {
         assert_eq!(named(End::TimedOut(Duration::from_secs(1)), 9, true), Some(Cause::Timeout));
         assert_eq!(named(End::Stopped(Stop::Cancelled), 0, false), Some(Cause::Cancelled));
         assert_eq!(named(End::Stopped(Stop::Interrupted), 15, false), Some(Cause::Interrupted));
+        assert_eq!(named(End::Stopped(Stop::Disconnected), 9, false), Some(Cause::Interrupted));
         assert_eq!(named(End::OverLimit(5), 15, false), Some(Cause::OutputLimit));
     }
 

@@ -102,6 +102,8 @@ fn told(place: Place, running: Running) -> Settings {
         state_dir: place.state_dir,
         drain_timeout: running.drain_timeout,
         kill_grace: running.kill_grace,
+        on_disconnect: running.on_disconnect,
+        adopt_orphans: true,
         child_env: running.child_env,
         trace_command: running.trace_command,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -8,6 +8,7 @@ use distrack_core::QueueName;
 use distrack_proto::MAX_SLOTS;
 use distrack_scheduler::Canary;
 use distrack_telemetry::logs::{LogFormat, check_filter};
+use distrack_worker::OnDisconnect;
 
 use super::reader::Reader;
 use super::values::{self, Listen};
@@ -50,6 +51,7 @@ pub(crate) struct Running {
     pub(crate) output_dir: PathBuf,
     pub(crate) drain_timeout: Duration,
     pub(crate) kill_grace: Duration,
+    pub(crate) on_disconnect: OnDisconnect,
     pub(crate) child_env: BTreeMap<String, String>,
     pub(crate) trace_command: bool,
 }
@@ -123,6 +125,7 @@ impl Running {
         let output_dir = folder(reader, "output_dir");
         let drain_timeout = reader.one("drain_timeout", values::duration);
         let kill_grace = reader.one("kill_grace", values::duration);
+        let on_disconnect = reader.one("on_disconnect", str::parse);
         let trace_command = reader.one("trace_command", values::switch);
         let child_env = reader.layers().environment().for_commands();
         Some(Self {
@@ -132,6 +135,7 @@ impl Running {
             output_dir: output_dir?,
             drain_timeout: drain_timeout?,
             kill_grace: kill_grace?,
+            on_disconnect: on_disconnect?,
             child_env,
             trace_command: trace_command?,
         })

@@ -258,6 +258,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a command that is stopped has between SIGTERM and SIGKILL",
     ),
     setting(
+        "on_disconnect",
+        &[Up, Worker],
+        "WAY",
+        Text("keep"),
+        "What becomes of running commands when no coordinator answers: keep, or stop, which ends them before \
+         the worker counts as lost, so that none runs beside its next attempt",
+    ),
+    setting(
         "heartbeat_interval",
         &[Up, Coordinator],
         "DURATION",

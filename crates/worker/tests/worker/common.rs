@@ -85,7 +85,15 @@ impl Worker {
         fake: &Fake,
         assignments: Vec<v1::Assignment>,
     ) -> Result<Vec<Acceptance>, Status> {
-        let (session, attach) = fake.registration();
+        self.dispatch_as(fake.registration(), assignments).await
+    }
+
+    /// Hands them over under a registration.
+    pub(crate) async fn dispatch_as(
+        &self,
+        (session, attach): (Uuid, i64),
+        assignments: Vec<v1::Assignment>,
+    ) -> Result<Vec<Acceptance>, Status> {
         let session_id = convert::id_bytes(session);
         let request = DispatchRequest { session_id, attach, assignments };
         let answer = self.client().await.dispatch(request).await?.into_inner();

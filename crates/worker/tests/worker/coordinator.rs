@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) registrations_hang: bool,
     pub(crate) receipts: HashMap<i64, Receipt>,
     pub(crate) report_calls: usize,
+    /// The lease it gives, in milliseconds.
+    pub(crate) lost_after_ms: u64,
 }
 
 /// See the module. Ends when it is dropped.
@@ -64,7 +66,11 @@ impl Fake {
     pub(crate) fn on(listener: std::net::TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
-        let state = Arc::new(Mutex::new(State { session: Uuid::now_v7(), ..State::default() }));
+        let state = Arc::new(Mutex::new(State {
+            session: Uuid::now_v7(),
+            lost_after_ms: LOST_AFTER_MS,
+            ..State::default()
+        }));
         let service =
             CoordinatorServiceServer::new(Service(Arc::clone(&state))).max_decoding_message_size(MAX_MESSAGE);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -136,7 +142,7 @@ impl CoordinatorService for Service {
             kill: std::mem::take(&mut state.kill),
             cancel: Vec::new(),
             heartbeat_interval_ms: HEARTBEAT_MS,
-            lost_after_ms: LOST_AFTER_MS,
+            lost_after_ms: state.lost_after_ms,
         }))
     }
 
@@ -152,7 +158,7 @@ impl CoordinatorService for Service {
         Ok(Response::new(HeartbeatResponse {
             cancel: state.cancel.clone(),
             heartbeat_interval_ms: HEARTBEAT_MS,
-            lost_after_ms: LOST_AFTER_MS,
+            lost_after_ms: state.lost_after_ms,
         }))
     }
 

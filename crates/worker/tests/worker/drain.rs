@@ -65,3 +65,23 @@ async fn a_worker_without_any_coordinator_stops_all_the_same() {
     nobody.die();
     start(settings(&dir, &[&nobody])).await.stop().await;
 }
+
+#[tokio::test]
+async fn a_draining_worker_heartbeats_until_its_last_result_is_received() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::start();
+    let worker = start(settings(&dir, &[&fake])).await;
+    worker.attached(&fake, 1).await;
+    fake.state().report_error = Some(tonic::Code::Unavailable);
+    let attempt = worker.run(&fake, "true").await;
+    until("kept", || worker.shows("distrack_spool_records 1")).await;
+    worker.shutdown.cancel();
+    until("draining", || fake.state().heartbeats.last().is_some_and(|heartbeat| heartbeat.draining)).await;
+    let before = fake.state().heartbeats.len();
+    until("more heartbeats", || fake.state().heartbeats.len() > before + 5).await;
+    assert_eq!(fake.state().deregistered, 0, "the result would be lost with the session");
+    fake.state().report_error = None;
+    worker.stop().await;
+    assert!(fake.find(&attempt).is_some());
+    assert_eq!(fake.state().deregistered, 1);
+}

@@ -5,5 +5,6 @@
 mod attach;
 mod common;
 mod coordinator;
+mod disconnect;
 mod dispatch;
 mod drain;
