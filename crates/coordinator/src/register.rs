@@ -106,6 +106,11 @@ fn read(coordinator: &Coordinator, request: v1::RegisterWorkerRequest) -> Result
         queues: (!queues.is_empty()).then_some(queues),
         labels: request.labels.into_iter().collect(),
         version: text("version", request.version)?,
+        // A worker older than this field does not say.
+        isolation: match request.isolation.as_str() {
+            "" => None,
+            _ => Some(text("isolation", request.isolation)?),
+        },
         held: convert::attempt_refs(&request.held)
             .map_err(|invalid| Invalid::new("held", invalid.to_string()))?,
         lost_after: coordinator.settings.lost_after,

@@ -1,7 +1,7 @@
 -- distrack: workers
 -- Late after three missed heartbeats, which are half of the lease at the shortest.
 SELECT
-    s.id, s.worker_id, s.name, s.host, s.address, s.version, s.draining, s.slots, s.queues, s.labels,
+    s.id, s.worker_id, s.name, s.host, s.address, s.version, s.isolation, s.draining, s.slots, s.queues, s.labels,
     s.registered_at, s.last_heartbeat_at, s.lease_expires_at,
     (s.ended_at IS NOT NULL OR s.lease_expires_at <= now()) AS "lost!",
     (now() > s.last_heartbeat_at + (s.lease_expires_at - s.last_heartbeat_at) / 2) AS "late!",

@@ -60,6 +60,7 @@ async fn open(connection: &mut PgConnection, new: &Registration) -> Result<Regis
         serde_json::json!(new.labels),
         to_micros(new.lost_after),
         to_bigint(new.sequence),
+        new.isolation,
     )
     .execute(connection)
     .await;
@@ -85,6 +86,7 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
         serde_json::json!(new.labels),
         to_micros(new.lost_after),
         to_bigint(new.sequence),
+        new.isolation,
     )
     .fetch_optional(&mut *connection)
     .await

@@ -2,7 +2,7 @@
 -- Late after three missed heartbeats, which are half of the lease at the shortest.
 SELECT
     s.id AS "id!: Uuid", s.worker_id AS "worker_id!: Uuid", s.name AS "name!", s.host AS "host!", s.address AS "address!",
-    s.version AS "version!", s.draining AS "draining!: bool", s.slots AS "slots!: i32", s.queues AS "queues: Value",
+    s.version AS "version!", s.isolation, s.draining AS "draining!: bool", s.slots AS "slots!: i32", s.queues AS "queues: Value",
     s.labels AS "labels!: Value", s.registered_at AS "registered_at!: Instant",
     s.last_heartbeat_at AS "last_heartbeat_at!: Instant", s.lease_expires_at AS "lease_expires_at!: Instant",
     (s.ended_at IS NOT NULL OR s.lease_expires_at <= $1) AS "lost!: bool",

@@ -63,6 +63,7 @@ async fn open(step: &mut Step, new: &Registration) -> Result<Registered> {
         to_micros(new.lost_after),
         now,
         to_bigint(new.sequence),
+        new.isolation,
     )
     .execute(step.connection())
     .await
@@ -85,6 +86,7 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
         to_micros(new.lost_after),
         now,
         to_bigint(new.sequence),
+        new.isolation,
     )
     .fetch_optional(step.connection())
     .await

@@ -55,6 +55,8 @@ pub struct WorkerSession {
     pub address: String,
     /// Its version.
     pub version: String,
+    /// What its commands are held to, in a few words; `None` of a worker that does not say.
+    pub isolation: Option<String>,
     /// How its heartbeat stands.
     pub state: WorkerState,
     /// Whether it takes no new work.

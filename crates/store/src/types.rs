@@ -266,6 +266,8 @@ pub struct Registration {
     pub labels: BTreeMap<String, String>,
     /// Its version.
     pub version: String,
+    /// What its commands are held to, in a few words, if it says so.
+    pub isolation: Option<String>,
     /// Attempts that it runs or has results of.
     pub held: Vec<AttemptRef>,
     /// How long the session lives without a heartbeat.

@@ -136,6 +136,7 @@ pub(crate) fn registration(address: SocketAddr) -> v1::RegisterWorkerRequest {
         version: "test".to_owned(),
         held: Vec::new(),
         sequence: 1,
+        isolation: "plain".to_owned(),
     }
 }
 

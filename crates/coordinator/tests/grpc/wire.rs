@@ -31,6 +31,7 @@ async fn a_registration_with_a_bad_field_is_refused_by_its_name() {
         ("queues", v1::RegisterWorkerRequest { queues: vec!["Not OK".to_owned()], ..good.clone() }),
         ("queues", v1::RegisterWorkerRequest { queues: vec!["q".to_owned(); 1_001], ..good.clone() }),
         ("version", v1::RegisterWorkerRequest { version: "1\0".to_owned(), ..good.clone() }),
+        ("isolation", v1::RegisterWorkerRequest { isolation: "two\nlines".to_owned(), ..good.clone() }),
         ("labels", v1::RegisterWorkerRequest { labels: labels(33), ..good.clone() }),
         ("labels", v1::RegisterWorkerRequest { labels: label(&"k".repeat(64), ""), ..good.clone() }),
         ("labels", v1::RegisterWorkerRequest { labels: label("k", &"v".repeat(257)), ..good.clone() }),

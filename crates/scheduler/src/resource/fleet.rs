@@ -35,6 +35,8 @@ pub(crate) struct WorkerResource {
     address: String,
     /// Its version.
     version: String,
+    /// What its commands are held to, such as `cgroup, run_as nobody`; null of a worker that does not say.
+    isolation: Option<String>,
     #[schema(schema_with = schema::worker_state)]
     state: &'static str,
     /// Whether it takes no new work.
@@ -66,6 +68,7 @@ impl From<WorkerSession> for WorkerResource {
             host: session.host,
             address: session.address,
             version: session.version,
+            isolation: session.isolation,
             state: match session.state {
                 WorkerState::Alive => "alive",
                 WorkerState::Late => "late",

@@ -40,6 +40,7 @@ pub(super) fn stranger() -> Registration {
         queues: None,
         labels: BTreeMap::new(),
         version: "1.2.3".to_owned(),
+        isolation: Some("plain".to_owned()),
         held: Vec::new(),
         lost_after: LONG,
     }

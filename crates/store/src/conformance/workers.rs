@@ -15,6 +15,7 @@ pub async fn a_worker_is_listed_as_it_registered(store: Db) {
         queues: Some(vec!["a".parse().expect("a queue's name"), "b.c".parse().expect("a queue's name")]),
         labels: BTreeMap::from([("gpu".to_owned(), "true".to_owned()), ("a.b".to_owned(), String::new())]),
         slots: 17,
+        isolation: Some("cgroup, run_as nobody".to_owned()),
         ..stranger()
     };
     let worker = Worker::join_as(&store, registration.clone()).await;
@@ -26,10 +27,15 @@ pub async fn a_worker_is_listed_as_it_registered(store: Db) {
     assert_eq!((listed.address, listed.version), (registration.address, registration.version));
     assert_eq!((listed.slots, listed.held, listed.same_address), (17, 0, 0));
     assert_eq!((listed.queues, listed.labels), (registration.queues, registration.labels));
+    assert_eq!(listed.isolation, registration.isolation);
     assert_eq!((listed.state, listed.draining), (WorkerState::Alive, false));
     assert!(listed.registered_at <= listed.last_heartbeat_at);
     let lease = (listed.lease_expires_at - listed.registered_at).to_std().expect("a lease lies ahead");
     assert!(lease.abs_diff(LONG).as_millis() <= 1, "{lease:?}");
+    // An older build of the same process says less, and says it at its next registration.
+    let again = Registration { sequence: 2, isolation: None, ..worker.registration.clone() };
+    store.register(again).await.expect("a registration again");
+    assert_eq!(worker.listed().await.expect("the session is listed").isolation, None);
     let plain = Worker::join(&store).await.listed().await.expect("the session is listed");
     assert_eq!((plain.queues, plain.labels), (None, BTreeMap::new()));
 }

@@ -32,6 +32,7 @@ pub(crate) fn stranger() -> Registration {
         queues: None,
         labels: BTreeMap::new(),
         version: "0.1.0".to_owned(),
+        isolation: Some("plain".to_owned()),
         held: Vec::new(),
         lost_after: Duration::from_secs(3600),
     }
