@@ -39,7 +39,7 @@ fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
 }
 
 /// A role, a variable, a value, and what the plan then holds.
-const VARIABLES: [(&str, &str, &str, &str); 40] = [
+const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
     ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
@@ -66,6 +66,15 @@ const VARIABLES: [(&str, &str, &str, &str); 40] = [
     ("worker", "DISTRACK_DRAIN_TIMEOUT", "1m", "drain_timeout: 60s"),
     ("worker", "DISTRACK_ON_DISCONNECT", "stop", "on_disconnect: Stop"),
     ("worker", "DISTRACK_KILL_GRACE", "10ms", "kill_grace: 10ms"),
+    ("worker", "DISTRACK_ISOLATION", "cgroup", "means: Cgroup"),
+    ("worker", "DISTRACK_LIMIT_MEMORY", "1GiB", "memory: Some(1073741824)"),
+    ("worker", "DISTRACK_LIMIT_PROCESSES", "77", "processes: Some(77)"),
+    ("worker", "DISTRACK_LIMIT_FILE_SIZE", "10K", "file_size: Some(10240)"),
+    ("worker", "DISTRACK_LIMIT_CPU_SECONDS", "9", "cpu_seconds: Some(9)"),
+    ("worker", "DISTRACK_LIMIT_OPEN_FILES", "99", "open_files: Some(99)"),
+    ("worker", "DISTRACK_RUN_AS", "joe:users", "run_as: Some(\"joe:users\")"),
+    ("worker", "DISTRACK_NO_NEW_PRIVS", "false", "no_new_privs: false"),
+    ("up", "DISTRACK_ALLOW_COMMAND", "/bin/a,/bin/b", "allow_command: [\"/bin/a\", \"/bin/b\"]"),
     ("worker", "DISTRACK_LOG", "debug", "filter: \"debug\""),
     ("worker", "RUST_LOG", "warn", "filter: \"warn\""),
     ("worker", "DISTRACK_LOG_FORMAT", "json", "format: Json"),
@@ -109,6 +118,25 @@ fn what_every_coordinator_would_refuse_is_refused_at_the_start() {
         assert!(said.contains(part), "{part} in: {said}");
     }
     assert!(planned("worker --slots=10000", &[]).is_ok());
+}
+
+#[test]
+fn a_limit_that_nothing_could_run_under_or_a_policy_that_allows_everything_is_refused() {
+    for (wrong, part) in [
+        ("--limit_memory=1M", "must be at least 16M"),
+        ("--limit_memory=lots", "a number of bytes such as 512M"),
+        ("--limit_processes=0", "a whole number from 1"),
+        ("--limit_open_files=3", "a whole number from 16"),
+        ("--limit_file_size=0", "a number of bytes"),
+        ("--isolation=none", "must be auto, cgroup or rlimits"),
+        ("--run_as=:users", "must be USER or USER:GROUP"),
+        ("--run_as=a:b:c", "must be USER or USER:GROUP"),
+        ("--allow_command=,", "must name a program"),
+        ("--allow_command=/bin/a,sh", "'sh' must be an absolute path"),
+    ] {
+        let said = planned(&format!("worker {wrong}"), &[]).unwrap_err();
+        assert!(said.contains(part), "{part} in: {said}");
+    }
 }
 
 #[test]

@@ -27,6 +27,10 @@ use settings::Environment;
 const LAST_STEPS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    // A worker starts this program again for a command that is to be held to something.
+    if std::env::args_os().skip(1).eq([distrack_worker::STARTER]) {
+        return distrack_worker::start_command();
+    }
     let plan = match cli::plan(std::env::args_os(), Environment::of_process()) {
         Ok(plan) => plan,
         Err(stop) => return ExitCode::from(refuse(stop)),

@@ -140,7 +140,11 @@ enum Ended {
 }
 
 /// What never changes of a registration.
-pub(crate) fn presentation(settings: &Settings, identity: &Identity) -> RegisterWorkerRequest {
+pub(crate) fn presentation(
+    settings: &Settings,
+    identity: &Identity,
+    isolation: String,
+) -> RegisterWorkerRequest {
     RegisterWorkerRequest {
         worker_id: convert::id_bytes(identity.worker.as_uuid()),
         instance_id: convert::id_bytes(identity.instance.as_uuid()),
@@ -150,6 +154,7 @@ pub(crate) fn presentation(settings: &Settings, identity: &Identity) -> Register
         queues: settings.queues.iter().flatten().map(ToString::to_string).collect(),
         labels: settings.labels.clone().into_iter().collect(),
         version: settings.version.clone(),
+        isolation,
         ..RegisterWorkerRequest::default()
     }
 }

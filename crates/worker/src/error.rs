@@ -45,6 +45,14 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// Commands cannot be held to what was asked.
+    #[error("{setting}: {problem}")]
+    Isolation {
+        /// The setting that asks for it.
+        setting: &'static str,
+        /// Why not.
+        problem: String,
+    },
     /// The gRPC server failed.
     #[error("the worker's port failed")]
     Server(#[source] Box<dyn std::error::Error + Send + Sync>),

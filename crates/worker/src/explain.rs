@@ -15,7 +15,7 @@ pub(crate) fn spawn_error(error: io::Error, launch: &Launch) -> SpawnError {
         return for_good(format!("the command cannot be started: {error}"));
     };
     match errno {
-        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => SpawnError::Busy(error),
+        _ if is_busy(&error) => SpawnError::Busy(error),
         Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP | Errno::PERM => {
             for_good(directory_fault(launch).unwrap_or_else(|| program_fault(errno, &error, launch)))
         }
@@ -25,6 +25,32 @@ pub(crate) fn spawn_error(error: io::Error, launch: &Launch) -> SpawnError {
         }
         _ => SpawnError::Failed { error: format!("the command cannot be started: {error}"), for_good: false },
     }
+}
+
+/// Whether the machine, or a limit that others count against, has no room now.
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE))
+}
+
+/// What it means that the starter of a command cannot be started: nothing that the command is to blame for,
+/// unless it cannot even be said what it is.
+pub(crate) fn starter_error(error: io::Error, launch: &Launch) -> SpawnError {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        spawn_error(error, launch)
+    } else if is_busy(&error) {
+        SpawnError::Busy(error)
+    } else {
+        SpawnError::Failed { error: format!("the command's starter cannot be run: {error}"), for_good: false }
+    }
+}
+
+/// A directory that the user of the command cannot use.
+pub(crate) fn directory_error(error: &io::Error, launch: &Launch) -> SpawnError {
+    let shown = launch.cwd.as_deref().unwrap_or(Path::new(".")).display();
+    for_good(
+        directory_fault(launch)
+            .unwrap_or_else(|| format!("working directory `{shown}` cannot be used: {error}")),
+    )
 }
 
 /// A program that is nowhere in the command's `PATH`.
@@ -77,4 +103,28 @@ fn name(launch: &Launch) -> &str {
 
 fn for_good(error: String) -> SpawnError {
     SpawnError::Failed { error, for_good: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::assignment;
+
+    #[test]
+    fn a_machine_without_room_is_busy_and_a_command_that_can_never_start_fails_for_good() {
+        let launch = Launch::new(&assignment("true"), &[].into(), &Arc::default());
+        let of = |errno: Errno| spawn_error(errno.into(), &launch);
+        for errno in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE] {
+            assert!(matches!(of(errno), SpawnError::Busy(_)), "{errno}");
+            assert!(matches!(starter_error(errno.into(), &launch), SpawnError::Busy(_)), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::TOOBIG, Errno::NOEXEC] {
+            assert!(matches!(of(errno), SpawnError::Failed { for_good: true, .. }), "{errno}");
+            // Our own program is at fault, not the command.
+            let starter = starter_error(errno.into(), &launch);
+            assert!(matches!(starter, SpawnError::Failed { for_good: false, .. }), "{errno}");
+        }
+    }
 }

@@ -31,7 +31,8 @@ fn events_file(own_groups: &str) -> Option<PathBuf> {
     Some(PathBuf::from("/sys/fs/cgroup").join(group).join("memory.events"))
 }
 
-fn oom_kills(events: &str) -> Option<u64> {
+/// How many kills `memory.events` tells of.
+pub(crate) fn oom_kills(events: &str) -> Option<u64> {
     events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 

@@ -98,7 +98,9 @@ impl OutputFile {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for name in names {
             match openat(&task, name.as_str(), flags | OFlags::APPEND, Mode::from_raw_mode(0o640)) {
-                Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => {
+                    warn!(task_id = %self.attempt.task, file = name, "something is where output is to go, it is left alone");
+                }
                 opened => return Ok(opened?.into()),
             }
         }

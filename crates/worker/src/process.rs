@@ -23,8 +23,9 @@ use wait4::{ResUse, Wait4};
 
 use crate::clock::Moment;
 use crate::groups::Groups;
+use crate::isolation::cgroup::AttemptGroup;
 use crate::orphans::{self, Led};
-use crate::spawn::{Launch, SpawnError};
+use crate::spawn::{Launch, SpawnError, Started};
 use crate::stop::{Stop, StopSignal};
 
 /// How long a machine without room is waited for.
@@ -95,13 +96,13 @@ impl Spawner {
         let spawned = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let start = Moment::now();
-            launch.spawn().map(|child| (child, start))
+            launch.spawn().map(|started| (started, start))
         });
-        let (child, start) = spawned.await.map_err(|error| SpawnError::Failed {
+        let (started, start) = spawned.await.map_err(|error| SpawnError::Failed {
             error: format!("the command cannot be started: {error}"),
             for_good: false,
         })??;
-        Ok((Process::new(child, self.groups.clone()), start))
+        Ok((Process::new(started, self.groups.clone()), start))
     }
 }
 
@@ -124,14 +125,17 @@ pub(crate) struct Process {
     groups: Groups,
     /// Let go after it was reaped.
     _led: Led,
+    /// Its control group, which nobody can leave as one leaves a process group.
+    contained: Option<AttemptGroup>,
 }
 
 impl Process {
-    fn new(child: Child, groups: Groups) -> Self {
+    fn new(Started { child, contained }: Started, groups: Groups) -> Self {
         let group = Pid::from_child(&child);
         let exit = pidfd_open(group, PidfdFlags::empty()).map_err(io::Error::from);
         let led = Led::new(group.as_raw_nonzero().get());
-        Self { child: Some(child), group, exit: exit.and_then(watched).ok(), groups, _led: led }
+        let exit = exit.and_then(watched).ok();
+        Self { child: Some(child), group, exit, groups, _led: led, contained }
     }
 
     /// The number of its leader and of its group.
@@ -174,6 +178,14 @@ impl Process {
     /// Signals the whole group. That it is gone already is no error.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process_group(self.group, signal);
+        if let Some(contained) = self.contained.as_ref().filter(|_| signal == Signal::KILL) {
+            contained.kill();
+        }
+    }
+
+    /// Whether the kernel killed any of it for want of memory; `None` where it has no control group of its own.
+    pub(crate) fn ran_out_of_memory(&self) -> Option<bool> {
+        self.contained.as_ref().map(AttemptGroup::ran_out_of_memory)
     }
 
     /// Kills whoever is left of the group, reaps the leader, and waits until nobody is left.
@@ -184,6 +196,9 @@ impl Process {
         let child = self.child.take().ok_or_else(|| io::Error::other("it is reaped already"))?;
         let status = child.wait4();
         gone(self.group, &self.groups).await;
+        if let Some(contained) = self.contained.take() {
+            emptied(&contained).await;
+        }
         status
     }
 }
@@ -204,6 +219,18 @@ impl Drop for Process {
 )]
 fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Waits, within a limit, until nobody in a control group that was killed is left.
+async fn emptied(contained: &AttemptGroup) {
+    let limit = Instant::now() + GONE_WITHIN;
+    while contained.is_populated() {
+        if Instant::now() > limit {
+            warn!(group = %contained.path().display(), "a killed control group is not empty");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Waits, within a limit, until nobody of a group that was killed lives.

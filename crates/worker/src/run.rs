@@ -13,6 +13,7 @@ use wait4::ResUse;
 
 use crate::assignment::Assignment;
 use crate::clock::Moment;
+use crate::isolation::Isolation;
 use crate::leftovers::MARK;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
@@ -42,6 +43,8 @@ pub(crate) struct Runner {
     pub(crate) mark: String,
     /// The clean environment.
     pub(crate) child_env: BTreeMap<String, String>,
+    /// What commands may do.
+    pub(crate) isolation: Arc<Isolation>,
     /// Tells who died for memory.
     pub(crate) oom: OomWatch,
     /// What of a command's memory is ours.
@@ -111,7 +114,7 @@ impl Runner {
         }
         let _running = Running::new(assignment.attempt);
         let oom_before = self.oom.kills();
-        let mut launch = Launch::new(assignment, &self.child_env);
+        let mut launch = Launch::new(assignment, &self.child_env, &self.isolation);
         // Last: nobody takes it off by naming it.
         launch.env.insert(MARK.to_owned(), self.mark.clone());
         let (process, start) = match self.spawner.spawn(launch, &mut stop).await {
@@ -163,10 +166,12 @@ impl Runner {
             }
         };
         let ((end, ended), ()) = tokio::join!(control, pumping);
+        let own_oom = process.ran_out_of_memory();
         let used = process.reap().await;
         let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
         self.instruments.wrote(stdout.output.bytes, stderr.output.bytes);
-        let outcome = self.outcome(assignment, end, used, oom_before, [&stdout, &stderr]);
+        let oom = own_oom.unwrap_or_else(|| self.oom.kills() > oom_before);
+        let outcome = self.outcome(assignment, end, used, oom, [&stdout, &stderr]);
         let output = Output { stdout: stdout.output, stderr: stderr.output };
         Ending { outcome, output, started: Some(start), ended, pid: None }
     }
@@ -224,7 +229,7 @@ impl Runner {
         assignment: &Assignment,
         end: End,
         used: io::Result<ResUse>,
-        oom_before: u64,
+        oom: bool,
         streams: [&Captured; 2],
     ) -> Outcome {
         let spec = &assignment.spec;
@@ -232,7 +237,7 @@ impl Runner {
         let end = if over && end == End::Itself { End::OverLimit(self.output_cap) } else { end };
         let mut outcome = match used {
             Ok(used) => {
-                let oom = !used.status.success() && self.oom.kills() > oom_before;
+                let oom = oom && !used.status.success();
                 let outcome = verdict::of_command(end, used.status, &spec.program, oom);
                 Outcome {
                     usage: Some(verdict::usage(&used, self.own_peak.beyond(used.rusage.maxrss))),
@@ -241,7 +246,11 @@ impl Runner {
             }
             Err(error) => Outcome::failure(Cause::Signal, format!("its exit status cannot be read: {error}")),
         };
-        for failure in streams.iter().filter_map(|stream| stream.failure.as_deref()) {
+        let failures = || streams.iter().filter_map(|stream| stream.failure.as_deref());
+        if let Some(failure) = failures().next().filter(|_| spec.on_output_limit == OnOutputLimit::Fail) {
+            verdict::unkept(&mut outcome, failure);
+        }
+        for failure in failures() {
             verdict::remark(&mut outcome, &format!("its output file is not whole: {failure}"));
         }
         outcome

@@ -10,6 +10,8 @@ use super::*;
 use crate::stop::{self, Stop, StopHandle};
 use crate::testing::{assignment, instruments, program, runner};
 
+#[path = "run_output_tests.rs"]
+mod printing;
 #[path = "run_stop_tests.rs"]
 mod stopping;
 

@@ -23,6 +23,7 @@ use crate::attachment::{Attached, Attachment};
 use crate::execute::Execute;
 use crate::held::{Counts, Held};
 use crate::identity::Identity;
+use crate::isolation::Isolation;
 use crate::lease::Lease;
 use crate::metrics::Instruments;
 use crate::oom::OomWatch;
@@ -35,7 +36,9 @@ use crate::service::{self, SERVICE, Service};
 use crate::spool::Spool;
 use crate::stop::Stop;
 use crate::traced::Teller;
-use crate::{OnDisconnect, ServeError, Settings, Shutdown, descriptors, leftovers, orphans};
+use crate::{
+    OnDisconnect, ServeError, Settings, Shutdown, descriptors, hardening, leftovers, orphans,
+};
 
 /// How long after its end a command's children may keep its outputs open.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
@@ -95,6 +98,7 @@ impl Worker {
     ) -> Result<Self, ServeError> {
         settings.check()?;
         descriptors::raise(settings.slots);
+        hardening::process();
         let coordinators: Vec<_> = settings
             .coordinators
             .iter()
@@ -105,6 +109,13 @@ impl Worker {
         let identity = open(&settings.state_dir)?;
         let output_dir = OutputDir::open(&settings.output_dir)
             .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
+        let isolation = Isolation::start(
+            &settings.isolation,
+            &identity.worker.to_string(),
+            settings.child_env.get("PATH").map(String::as_str),
+            &[("state_dir", &identity.dir), ("output_dir", &settings.output_dir)],
+        )?;
+        let isolation = Arc::new(isolation);
         let instruments = Instruments::new(metrics);
         if settings.adopt_orphans {
             orphans::adopt(instruments.escaped.clone());
@@ -128,12 +139,13 @@ impl Worker {
             kill_grace: settings.kill_grace,
             drain_for: DRAIN_FOR,
             mark: mark.clone(),
-            child_env: settings.child_env.clone(),
+            child_env: isolation.environment(settings.child_env.clone()),
+            isolation: Arc::clone(&isolation),
             oom: OomWatch::open(),
             own_peak: OwnPeak::default(),
             instruments: instruments.clone(),
         };
-        let request = presentation(&settings, &identity);
+        let request = presentation(&settings, &identity, isolation.describe());
         let execute = Arc::new(Execute {
             runner,
             held: Arc::clone(&held),
@@ -186,7 +198,7 @@ impl Worker {
             stop_server.clone(),
         ));
         info!(worker_id = %identity.worker, address = %bound, slots = settings.slots,
-            state_dir = %identity.dir.display(), "worker started");
+            state_dir = %identity.dir.display(), isolation = isolation.describe(), "worker started");
         Ok(Self {
             settings,
             identity,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use distrack_core::QueueName;
 
-use crate::ServeError;
+use crate::{IsolationSettings, ServeError};
 
 /// Where a program is looked for when the environment names no `PATH`.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -68,6 +68,8 @@ pub struct Settings {
     pub output_cap: u64,
     /// The clean environment that each command gets: `PATH`, `HOME`, `LANG`, `TZ`, `TMPDIR`.
     pub child_env: BTreeMap<String, String>,
+    /// What commands may do to the worker and its neighbours.
+    pub isolation: IsolationSettings,
     /// Whether spans show command lines, which may hold secrets.
     pub trace_command: bool,
     /// The version to report.
@@ -94,6 +96,7 @@ impl Default for Settings {
             adopt_orphans: false,
             output_cap: 64 * 1024 * 1024,
             child_env: [("PATH".to_owned(), DEFAULT_PATH.to_owned())].into(),
+            isolation: IsolationSettings::default(),
             trace_command: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -8,12 +8,15 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-use distrack_core::Program;
+use distrack_core::{AttemptRef, Program};
 
 use crate::assignment::Assignment;
-use crate::explain;
+use crate::isolation::Isolation;
+use crate::isolation::cgroup::AttemptGroup;
 use crate::settings::DEFAULT_PATH;
+use crate::{explain, hardening};
 
 /// What a process is started from.
 #[derive(Clone, Debug)]
@@ -24,6 +27,21 @@ pub(crate) struct Launch {
     pub(crate) env: BTreeMap<String, String>,
     /// Where; the worker's own directory when `None`.
     pub(crate) cwd: Option<PathBuf>,
+    /// For which attempt.
+    pub(crate) attempt: AttemptRef,
+    /// What it may do.
+    isolation: Arc<Isolation>,
+    /// Why the policy refuses the variables that the task brought.
+    refused: Option<String>,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Itself.
+    pub(crate) child: Child,
+    /// Its control group, if it has one of its own.
+    pub(crate) contained: Option<AttemptGroup>,
 }
 
 /// Why a process could not be started.
@@ -41,8 +59,14 @@ pub(crate) enum SpawnError {
 }
 
 impl Launch {
-    /// What `assignment` asks for, in the clean environment `base`.
-    pub(crate) fn new(assignment: &Assignment, base: &BTreeMap<String, String>) -> Self {
+    /// What `assignment` asks for, in the clean environment `base`, held to `isolation`.
+    pub(crate) fn new(
+        assignment: &Assignment,
+        base: &BTreeMap<String, String>,
+        isolation: &Arc<Isolation>,
+    ) -> Self {
+        let refused =
+            isolation.policy.as_ref().and_then(|policy| policy.admit_env(&assignment.spec.env).err());
         let mut env = base.clone();
         env.extend(assignment.spec.env.clone());
         let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
@@ -59,31 +83,29 @@ impl Launch {
             program: assignment.spec.program.clone(),
             env,
             cwd: assignment.spec.cwd.as_ref().map(PathBuf::from),
+            attempt: assignment.attempt,
+            isolation: Arc::clone(isolation),
+            refused,
         }
     }
 
     /// Starts it in a process group of its own, with both outputs piped.
-    pub(crate) fn spawn(&self) -> Result<Child, SpawnError> {
-        let mut command = match &self.program {
-            Program::Command(line) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.arg("-c").arg(line);
-                shell
-            }
-            Program::Argv(argv) => {
-                let (name, arguments) = argv.split_first().ok_or_else(|| SpawnError::Failed {
-                    error: "there is no program to run".to_owned(),
-                    for_good: true,
-                })?;
-                let mut command = Command::new(self.find(name)?);
-                command.arg0(name).args(arguments);
-                command
-            }
-        };
+    pub(crate) fn spawn(&self) -> Result<Started, SpawnError> {
+        let (program, arguments) = self.resolve()?;
+        if self.isolation.no_new_privs {
+            hardening::no_new_privs();
+        }
+        if let Some(shim) = &self.isolation.shim {
+            let (child, contained) = shim.start(self, &program, arguments)?;
+            return Ok(Started { child, contained });
+        }
+        let (name, rest) = arguments.split_first().ok_or_else(nothing_to_run)?;
+        let mut command = Command::new(program);
+        command.arg0(name).args(rest);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
-        command
+        let child = command
             .env_clear()
             .envs(&self.env)
             .process_group(0)
@@ -91,7 +113,34 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| explain::spawn_error(error, self))
+            .map_err(|error| explain::spawn_error(error, self))?;
+        Ok(Started { child, contained: None })
+    }
+
+    /// The file to run and its arguments, the first of which is its name.
+    fn resolve(&self) -> Result<(PathBuf, Vec<String>), SpawnError> {
+        if let Some(policy) = &self.isolation.policy {
+            let admitted = self.refused.clone().map_or(Ok(()), Err);
+            let admitted = admitted.and_then(|()| policy.admit(&self.program, self.cwd.as_deref()));
+            let file = admitted.map_err(|error| SpawnError::Failed { error, for_good: true })?;
+            let mut arguments = self.arguments();
+            if let Some(name) = arguments.first_mut() {
+                *name = file.to_string_lossy().into_owned();
+            }
+            return Ok((file, arguments));
+        }
+        let file = match &self.program {
+            Program::Command(_) => PathBuf::from("/bin/sh"),
+            Program::Argv(argv) => self.find(argv.first().ok_or_else(nothing_to_run)?)?,
+        };
+        Ok((file, self.arguments()))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        match &self.program {
+            Program::Command(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+            Program::Argv(argv) => argv.clone(),
+        }
     }
 
     /// The path of a program, by the `PATH` that it will see itself.
@@ -119,4 +168,8 @@ impl Launch {
             None => explain::not_found(name, self),
         })
     }
+}
+
+fn nothing_to_run() -> SpawnError {
+    SpawnError::Failed { error: "there is no program to run".to_owned(), for_good: true }
 }

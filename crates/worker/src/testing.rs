@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::AttemptRef;
@@ -70,6 +71,7 @@ pub(crate) fn runner(dir: &Path) -> Runner {
         drain_for: Duration::from_secs(2),
         mark: "a worker of the tests".to_owned(),
         child_env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
+        isolation: Arc::default(),
         oom: OomWatch::open(),
         own_peak: OwnPeak::default(),
         instruments: instruments(),

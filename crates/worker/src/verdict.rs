@@ -106,6 +106,15 @@ pub(crate) fn usage(used: &ResUse, max_rss_bytes: Option<u64>) -> Usage {
     Usage { max_rss_bytes, cpu_user: used.rusage.utime, cpu_system: used.rusage.stime }
 }
 
+/// Fails a success whose output is not whole, for a task that wants it so.
+pub(crate) fn unkept(outcome: &mut Outcome, failure: &str) {
+    if outcome.cause.is_none() {
+        let error = bounded(format!("its output cannot be kept: {failure}"));
+        let failed = Outcome::failure(Cause::OutputLimit, error);
+        *outcome = Outcome { cause: failed.cause, error: failed.error, ..outcome.clone() };
+    }
+}
+
 /// Adds a remark to a failure; a success needs none.
 pub(crate) fn remark(outcome: &mut Outcome, remark: &str) {
     if let Some(error) = outcome.error.take() {

@@ -106,6 +106,7 @@ fn told(place: Place, running: Running) -> Settings {
         adopt_orphans: true,
         child_env: running.child_env,
         trace_command: running.trace_command,
+        isolation: running.isolation,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Settings::default()
     }

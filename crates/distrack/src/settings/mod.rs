@@ -2,7 +2,8 @@
 
 pub(crate) mod database;
 pub(crate) mod environment;
-pub(crate) mod layers;
+pub(crate) mod isolation;
+mod layers;
 pub(crate) mod problems;
 pub(crate) mod reader;
 pub(crate) mod roles;

@@ -8,11 +8,11 @@ use distrack_core::QueueName;
 use distrack_proto::MAX_SLOTS;
 use distrack_scheduler::Canary;
 use distrack_telemetry::logs::{LogFormat, check_filter};
-use distrack_worker::OnDisconnect;
+use distrack_worker::{IsolationSettings, OnDisconnect};
 
 use super::reader::Reader;
 use super::values::{self, Listen};
-use super::{Database, Role};
+use super::{Database, Role, isolation};
 
 /// A canary that comes more often is a load of its own.
 const LEAST_CANARY: Duration = Duration::from_secs(1);
@@ -54,6 +54,7 @@ pub(crate) struct Running {
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) child_env: BTreeMap<String, String>,
     pub(crate) trace_command: bool,
+    pub(crate) isolation: IsolationSettings,
 }
 
 impl Logs {
@@ -128,6 +129,7 @@ impl Running {
         let on_disconnect = reader.one("on_disconnect", str::parse);
         let trace_command = reader.one("trace_command", values::switch);
         let child_env = reader.layers().environment().for_commands();
+        let isolation = isolation::read(reader);
         Some(Self {
             slots: slots?,
             queues,
@@ -138,6 +140,7 @@ impl Running {
             on_disconnect: on_disconnect?,
             child_env,
             trace_command: trace_command?,
+            isolation: isolation?,
         })
     }
 }

@@ -266,6 +266,74 @@ pub(crate) const SETTINGS: &[Setting] = &[
          the worker counts as lost, so that none runs beside its next attempt",
     ),
     setting(
+        "isolation",
+        &[Up, Worker],
+        "MEANS",
+        Text("auto"),
+        "How the limits below are held: cgroup gives each command a control group (v2) of its own, and a worker that \
+         cannot have them does not start; rlimits uses the kernel's resource limits; auto uses what there is, and \
+         nothing without a limit or run_as",
+    ),
+    setting(
+        "limit_memory",
+        &[Up, Worker],
+        "BYTES",
+        Found("none"),
+        "How much memory a command may have, such as 512M: with all that it starts in a control group, else the \
+         addresses of each of its processes",
+    ),
+    setting(
+        "limit_processes",
+        &[Up, Worker],
+        "N",
+        Found("none"),
+        "How many processes and threads a command may have; without a control group, how many its user has on the \
+         whole machine",
+    ),
+    setting(
+        "limit_file_size",
+        &[Up, Worker],
+        "BYTES",
+        Found("none"),
+        "How large a file a command may write; what it prints is not meant",
+    ),
+    setting(
+        "limit_cpu_seconds",
+        &[Up, Worker],
+        "N",
+        Found("none"),
+        "How many seconds each process of a command may compute",
+    ),
+    setting(
+        "limit_open_files",
+        &[Up, Worker],
+        "N",
+        Found("none"),
+        "How many files each process of a command may have open",
+    ),
+    setting(
+        "run_as",
+        &[Up, Worker],
+        "USER[:GROUP]",
+        Found("the worker's own user"),
+        "Whom commands run as; needs a worker that is root or has CAP_SETUID and CAP_SETGID",
+    ),
+    setting(
+        "no_new_privs",
+        &[Up, Worker],
+        "BOOL",
+        Text("true"),
+        "Whether commands can gain no privileges; false for those that need sudo",
+    ),
+    list(
+        "allow_command",
+        &[Up, Worker],
+        "PATH,...",
+        Found("any"),
+        "The only programs that may run, by their absolute paths, each without a shell: a task must give its command \
+         as argv",
+    ),
+    setting(
         "heartbeat_interval",
         &[Up, Coordinator],
         "DURATION",

@@ -159,6 +159,23 @@ pub(crate) fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
+/// Reads a number of bytes such as `512M` or `2GiB`; K, M, G and T are powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "must be a number of bytes such as 512M or 2G".to_owned();
+    let end = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let shift = match unit.trim_start().to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).filter(|bytes| (1..1 << 60).contains(bytes)).ok_or_else(wrong)
+}
+
 /// The items of a list, separated by commas.
 pub(crate) fn items(texts: &[String]) -> Vec<&str> {
     texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
