@@ -17,6 +17,7 @@ use tracing::field::display;
 use tracing::{Instrument, debug, error, warn};
 
 use crate::app::App;
+use crate::caller::Caller;
 use crate::load::{self, Spare};
 use crate::problem::{Code, Problem, ProblemDocument};
 use crate::request_trace::Begun;
@@ -69,7 +70,9 @@ async fn answer(app: &App, begun: &Begun, request: Request, next: Next) -> (Resp
     let mut response = match known.and_then(|()| app.load.place(uri.path(), spare)) {
         Err(problem) => problem.into_response(),
         Ok(place) => {
+            let caller = Caller::without_token(request.extensions());
             request.extensions_mut().insert(begun.trace.clone());
+            request.extensions_mut().insert(caller);
             load::keep(place, next.run(request)).await
         }
     };

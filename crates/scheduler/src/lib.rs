@@ -6,6 +6,7 @@
 
 mod app;
 mod body;
+mod caller;
 mod canary;
 mod descriptors;
 mod docs;
