@@ -12,5 +12,6 @@ WHERE id < $1
   AND ($4::jsonb IS NULL OR labels @> $4)
   AND ($5::timestamptz IS NULL OR created_at > $5)
   AND ($6::timestamptz IS NULL OR created_at < $6)
+  AND ($8::text[] IS NULL OR queue = ANY($8))
 ORDER BY id DESC
 LIMIT $7

@@ -4,6 +4,7 @@
 //! cache in `.sqlx`. The same names exist in `store-sqlite`; `diff -r` of the two folders shows what differs.
 
 mod accept;
+mod access;
 mod budget;
 mod claim;
 mod ending;

@@ -20,6 +20,8 @@ pub(crate) async fn get(connection: &mut PgConnection, tasks: &[TaskId]) -> Resu
 }
 
 pub(crate) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Result<Vec<Task>> {
+    let queues: Option<Vec<String>> =
+        query.queues.as_ref().map(|queues| queues.iter().map(ToString::to_string).collect());
     let rows = sqlx::query_file_as!(
         TaskRow,
         "sql/list.sql",
@@ -30,6 +32,7 @@ pub(crate) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Re
         query.created_after,
         query.created_before,
         i64::from(query.limit),
+        queues.as_deref(),
     )
     .fetch_all(&mut *connection)
     .await

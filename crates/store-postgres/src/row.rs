@@ -8,3 +8,4 @@ pub(crate) type AttemptRow = shared::AttemptRow<DateTime<Utc>>;
 pub(crate) type ServingRow = shared::ServingRow<DateTime<Utc>>;
 pub(crate) type WorkerRow = shared::WorkerRow<DateTime<Utc>>;
 pub(crate) type ClaimedRow = shared::ClaimedRow<DateTime<Utc>>;
+pub(crate) type TokenRow = shared::TokenRow<DateTime<Utc>>;

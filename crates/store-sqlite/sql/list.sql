@@ -21,5 +21,6 @@ WHERE id < $1
   ))
   AND ($5 IS NULL OR created_at > $5)
   AND ($6 IS NULL OR created_at < $6)
+  AND ($8 IS NULL OR queue IN (SELECT value FROM json_each($8)))
 ORDER BY id DESC
 LIMIT $7

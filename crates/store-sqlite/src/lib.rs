@@ -6,6 +6,7 @@
 //! locked; the clock is this process's; batches are JSON.
 
 mod accept;
+mod access;
 mod claim;
 mod clock;
 mod database;

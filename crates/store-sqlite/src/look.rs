@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::Result;
 use crate::database::Database;
 use crate::error::store_error;
-use crate::row::{AttemptRow, Instant, TaskRow, WorkerRow, ids};
+use crate::row::{AttemptRow, Instant, TaskRow, WorkerRow, batch, ids};
 
 pub(crate) async fn get(database: &Database, tasks: &[TaskId]) -> Result<Vec<Task>> {
     let rows = sqlx::query_file_as!(TaskRow, "sql/get.sql", ids(tasks.iter().copied()))
@@ -30,6 +30,7 @@ pub(crate) async fn list(database: &Database, query: ListQuery) -> Result<Vec<Ta
         query.created_after.map(|instant| instant.timestamp_micros()),
         query.created_before.map(|instant| instant.timestamp_micros()),
         i64::from(query.limit),
+        query.queues.map(batch),
     )
     .fetch_all(database.readers())
     .await

@@ -11,6 +11,7 @@ pub(crate) type AttemptRow = shared::AttemptRow<Instant>;
 pub(crate) type ServingRow = shared::ServingRow<Instant>;
 pub(crate) type WorkerRow = shared::WorkerRow<Instant>;
 pub(crate) type ClaimedRow = shared::ClaimedRow<Instant>;
+pub(crate) type TokenRow = shared::TokenRow<Instant>;
 pub(crate) type LockedRow = shared::LockedRow<Instant>;
 
 /// Microseconds since the epoch.

@@ -8,6 +8,7 @@
 #[macro_use]
 mod cases;
 
+pub mod access;
 pub mod aged;
 mod attempts;
 mod cancel;

@@ -32,8 +32,9 @@ impl<S> Detached<S> {
     }
 }
 
-impl<S: Store> Detached<S> {
-    async fn run<T, F>(&self, step: impl FnOnce(Arc<S>) -> F) -> Result<T>
+impl<S: Send + Sync + 'static> Detached<S> {
+    /// Runs a step to its end, whether or not anybody waits for it.
+    pub(crate) async fn run<T, F>(&self, step: impl FnOnce(Arc<S>) -> F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,

@@ -9,8 +9,10 @@
 //!   of their own.
 //! - A dropped call is not a cancelled step: see [`Detached`].
 //!
+//! [`Access`] is a trait of its own: who may call has nothing to do with tasks.
 //! Start reading at [`Store`]; `conformance` (behind the feature of that name) is the contract as tests.
 
+mod access;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod detached;
@@ -18,13 +20,16 @@ mod error;
 mod read;
 pub mod shared;
 mod store;
+mod token;
 mod types;
 mod wakeup;
 
+pub use access::{Access, NewToken, Token, TokenState};
 pub use detached::Detached;
 pub use error::StoreError;
 pub use read::{Connections, Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};
 pub use store::Store;
+pub use token::{SecretHash, ShownToken};
 pub use types::{
     AttemptEvent, AttemptReport, CancelAnswer, ClaimRequest, Claimed, Claims, HeartbeatSeen, IdempotencyKey,
     NextDue, Progress, ProgressEnd, Pruned, Receipt, Registered, Registration, Released, Renewed, Reported,

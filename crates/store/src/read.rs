@@ -13,6 +13,8 @@ pub struct ListQuery {
     pub state: Option<TaskState>,
     /// Only this queue.
     pub queue: Option<QueueName>,
+    /// Only one of these queues: all that the caller may see.
+    pub queues: Option<Vec<QueueName>>,
     /// Only tasks that carry all of these labels.
     pub labels: BTreeMap<String, String>,
     /// Only tasks accepted after this instant.

@@ -55,6 +55,7 @@ fn parse(mut params: Params) -> Result<ListQuery, Problem> {
     let query = ListQuery {
         state: params.take_as("state")?,
         queue: params.take_as("queue")?,
+        queues: None,
         labels: labels(params.take_all("label"))?,
         created_after: params.take_as("created_after")?.map(|Stamp(at)| at),
         created_before: params.take_as("created_before")?.map(|Stamp(at)| at),

@@ -32,6 +32,7 @@ macro_rules! conformance_cases {
                 tasks_are_listed_by_the_instant_of_their_acceptance,
                 a_cursor_stays_right_while_tasks_come_and_change,
                 a_cursor_goes_with_every_filter,
+                only_tasks_of_the_queues_that_may_be_seen_are_listed_page_by_page,
                 a_listed_task_is_as_fresh_as_one_read_by_id,
             }
             due {

@@ -149,3 +149,18 @@ pub async fn a_listed_task_is_as_fresh_as_one_read_by_id(store: Db) {
     assert_eq!(listed, [get(&store, attempt.task).await]);
     assert_eq!(listed[0].state, TaskState::Running);
 }
+
+pub async fn only_tasks_of_the_queues_that_may_be_seen_are_listed_page_by_page(store: Db) {
+    let drafts = (0..12).map(|n| TaskDraft { queue: Some(format!("q{}", n % 4)), ..later() });
+    let ids = submit_all(&store, drafts).await;
+    let queues = |names: &[&str]| Some(names.iter().map(|name| name.parse().expect("a name")).collect());
+    let query = |names: &[&str]| ListQuery { queues: queues(names), limit: 4, ..all() };
+    let first = list(&store, query(&["q1", "q3"])).await;
+    assert_eq!(first, [ids[11], ids[9], ids[7], ids[5]]);
+    let second = ListQuery { cursor: Some(Cursor(first[3])), ..query(&["q1", "q3"]) };
+    assert_eq!(list(&store, second).await, [ids[3], ids[1]]);
+    let both = |names: &[&str]| ListQuery { queue: Some("q1".parse().expect("a name")), ..query(names) };
+    assert_eq!(list(&store, both(&["q1", "q2"])).await, [ids[9], ids[5], ids[1]]);
+    assert!(list(&store, both(&["q2"])).await.is_empty(), "a filter opens nothing");
+    assert!(list(&store, query(&[])).await.is_empty(), "no queue at all is none");
+}

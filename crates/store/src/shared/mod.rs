@@ -10,6 +10,7 @@ mod held;
 mod report;
 mod row;
 mod submission;
+mod token;
 mod value;
 
 pub use ending::{Changed, Ending, EndingRow, LockedRow};
@@ -18,4 +19,5 @@ pub use held::{HeldRow, Missing, overtaken, refuse_stranger, released_of, sort_h
 pub use report::Batch;
 pub use row::{AttemptRow, ClaimedRow, OutputRow, QueueRow, TaskRow, WorkerRow};
 pub use submission::{Created, SubmissionRow, Taken, answer};
+pub use token::{TokenRow, TokenValues};
 pub use value::{task_state, to_bigint, to_int, to_micros};
