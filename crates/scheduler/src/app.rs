@@ -9,6 +9,7 @@ use distrack_telemetry::{Metrics, Traces};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{Reach, Verifier};
 use crate::guard::Hosts;
 use crate::intake::Intake;
 use crate::load::Load;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) instruments: Instruments,
     pub(crate) traces: Traces,
     pub(crate) hosts: Hosts,
+    pub(crate) verifier: Verifier,
     pub(crate) settings: Settings,
     pub(crate) shutdown: CancellationToken,
 }
@@ -58,7 +60,9 @@ impl App {
         let waiters = Waiters::start(Arc::clone(&store), settings.store_timeout, settings.connections / 2);
         let load = Load::new(settings.requests);
         let hosts = Hosts::new(&settings.allowed_hosts);
-        let shared = Shared { store, intake, waiters, load, instruments, traces, hosts, settings, shutdown };
+        let verifier = Verifier::new(&settings.auth);
+        let shared =
+            Shared { store, intake, waiters, load, instruments, traces, hosts, verifier, settings, shutdown };
         (Self(Arc::new(shared)), flushed)
     }
 }
@@ -77,10 +81,10 @@ impl Shared {
         }
     }
 
-    /// The task of this id.
-    pub(crate) async fn task(&self, id: TaskId) -> Result<Task, Problem> {
+    /// The task of this id, if it is within reach.
+    pub(crate) async fn task(&self, id: TaskId, reach: &Reach) -> Result<Task, Problem> {
         let found = self.ask(self.store.get(vec![id])).await?;
-        found.into_iter().next().ok_or_else(|| no_such_task(id))
+        reach.task(id, found.into_iter().next())
     }
 }
 

@@ -48,6 +48,18 @@ impl Hosts {
         Ok(())
     }
 
+    /// Whether a request that [`Hosts::check`] let pass asks by a name that only this machine's owner can have
+    /// given to it. That `*` permits any name says nothing of this one.
+    pub(crate) fn is_of_this_machine(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let host = only(headers.get_all(HOST).iter()).and_then(|host| host.to_str().ok()?.parse().ok());
+        let ours = |authority: &Authority| {
+            let host = plain(authority.host());
+            let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+            self.names.contains(&host) || address.is_ok_and(|address| address.to_canonical().is_loopback())
+        };
+        host.as_ref().is_some_and(ours) && uri.authority().is_none_or(ours)
+    }
+
     fn knows(&self, authority: &Authority) -> bool {
         let host = plain(authority.host());
         let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();

@@ -2,9 +2,11 @@
 //!
 //! It never runs, claims or times anything: it stores what it was asked for and reads what the fleet did.
 //! A request goes one way: [`server`] → [`edge`] (host, trace, errors) → [`routes`] → [`intake`] or the store.
+//! Who may ask for what is decided in [`auth`].
 //! Start reading at [`router`], the table of routes.
 
 mod app;
+mod auth;
 mod body;
 mod caller;
 mod canary;
@@ -44,7 +46,8 @@ use distrack_telemetry::{Metrics, Readiness, Traces};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use settings::{Canary, Settings};
+pub use auth::gateway::of_container as container_gateway;
+pub use settings::{Auth, AuthMode, Canary, Settings};
 
 /// Serves the HTTP API on `listener` until `shutdown`, whether or not the database answers.
 ///
@@ -64,7 +67,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    tracing::info!(%address, "scheduler listens");
+    tracing::info!(%address, auth = settings.auth.mode.as_str(), "scheduler listens");
     let watch = tokio::spawn(readiness::watch(
         Arc::clone(&store),
         readiness.clone(),
@@ -73,10 +76,11 @@ pub async fn serve(
     ));
     let (app, intake) = app::App::start(store, settings.clone(), &metrics, traces, shutdown.clone());
     let canary = canary::start(app.clone(), &metrics);
+    let kept = tokio::spawn(auth::keep(app.clone(), readiness.clone()));
     let router = router::router(app, metrics, readiness);
     server::serve(listener, router, &settings, &shutdown).await;
     // Every handle on the intake went with the router and the canary, so its loop ends once it has flushed.
-    let _ = tokio::join!(canary, intake, watch);
+    let _ = tokio::join!(canary, kept, intake, watch);
     tracing::info!("scheduler stopped");
     Ok(())
 }

@@ -3,7 +3,9 @@
 mod examples;
 mod headers;
 mod refusals;
+mod security;
 
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,11 +13,14 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use crate::auth::Needs;
 use crate::problem::{ProblemDocument, ProblemField};
+use crate::router;
 use crate::routes::{batch, change, fleet, list, output, read, submit, why};
 use examples::Examples;
 use headers::{Headers, Parameters};
 use refusals::Refusals;
+use security::Security;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,7 +40,7 @@ use refusals::Refusals;
         livez, readyz, metrics, openapi_json, docs,
     ),
     components(schemas(ProblemDocument<'_>, ProblemField<'_>)),
-    modifiers(&Refusals, &Headers, &Parameters, &Examples, &Problems),
+    modifiers(&Refusals, &Headers, &Parameters, &Examples, &Problems, &Security),
 )]
 struct Api;
 
@@ -57,6 +62,12 @@ fn operations(api: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = (Strin
         let operations = [&mut item.get, &mut item.post].into_iter().flatten();
         operations.map(move |operation| (path.clone(), operation))
     })
+}
+
+/// What an operation asks of its caller. Only those that change something have a body, or make tasks, or cancel.
+fn needs(path: &str, operation: &Operation) -> Needs {
+    let posts = operation.request_body.is_some() || path.ends_with("/cancel") || path.ends_with("/retry");
+    router::needs(if posts { &Method::POST } else { &Method::GET }, path)
 }
 
 /// Whether an operation takes this header.

@@ -62,6 +62,10 @@ codes! {
     BadCursor = "bad_cursor", BAD_REQUEST, "The cursor is not one that this API gave";
     /// An idempotency key that is too long or not visible ASCII.
     BadIdempotencyKey = "bad_idempotency_key", BAD_REQUEST, "The Idempotency-Key is not 1 to 255 visible ASCII characters";
+    /// No token, or none that is good.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "The request needs a token that is good";
+    /// The token is not for this.
+    Forbidden = "forbidden", FORBIDDEN, "The token does not permit this";
     /// A browser sent it on behalf of another site.
     ForeignOrigin = "foreign_origin", FORBIDDEN, "Another site's page may not use this API";
     /// No such route.
@@ -90,6 +94,8 @@ codes! {
     InvalidField = "invalid_field", UNPROCESSABLE_ENTITY, "A field is not what it must be";
     /// Another request was sent under the same key.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
+    /// More requests than a token may make, or too many with a wrong one.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// A bug of ours.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in the scheduler";
     /// The database is away, or too slow.
@@ -170,7 +176,7 @@ impl Problem {
     /// Seconds after which the same request may succeed.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self.code.status() {
-            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(1),
             _ => None,
         }
     }

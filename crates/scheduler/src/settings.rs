@@ -1,8 +1,11 @@
 //! What an operator may set.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::QueueName;
+use distrack_store::Access;
 
 /// A task of the scheduler's own that must complete, again and again, so that silence is an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +16,57 @@ pub struct Canary {
     pub queue: QueueName,
 }
 
+/// Who may call without a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Callers of this machine. Everybody else needs one.
+    #[default]
+    Local,
+    /// Nobody.
+    Tokens,
+    /// Everybody: there is no check.
+    Off,
+}
+
+impl AuthMode {
+    /// Its name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Tokens => "tokens",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Who may call.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Who needs no token.
+    pub mode: AuthMode,
+    /// The tokens that are good; without any, none is.
+    pub tokens: Option<Arc<dyn Access>>,
+    /// An address whose callers count as being on this machine, besides loopback: see
+    /// [`container_gateway`](crate::container_gateway).
+    pub gateway: Option<IpAddr>,
+    /// The most requests in a second by one token; 0 for no limit.
+    pub rate_limit: u32,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { mode: AuthMode::Local, tokens: None, gateway: None, rate_limit: 1000 }
+    }
+}
+
 /// Settings of the scheduler.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Host names under which the API may be asked, besides `localhost` and every IP address: the machine's
     /// own name, a name in DNS, the name of a container. `*` permits any. Ports do not matter.
     pub allowed_hosts: Vec<String>,
+    /// Who may call.
+    pub auth: Auth,
     /// Where people reach a Jaeger that has the traces, without a slash at the end: links lead there.
     pub jaeger_url: Option<String>,
     /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
@@ -45,6 +93,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             allowed_hosts: Vec::new(),
+            auth: Auth::default(),
             jaeger_url: None,
             intake_limit: 10_000,
             connections: 4096,

@@ -6,6 +6,7 @@ use distrack_core::Task;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::duration;
 use crate::load;
 use crate::problem::Problem;
@@ -46,7 +47,7 @@ impl Wait {
         };
         match ended {
             Some(task) => task,
-            None => app.task(task.id).await.unwrap_or(task),
+            None => app.task(task.id, &Reach::all()).await.unwrap_or(task),
         }
     }
 }

@@ -47,8 +47,9 @@ fn render(metrics: &Metrics, headers: &HeaderMap) -> Response {
 }
 
 fn ready(readiness: &Readiness) -> Response {
+    let remark = readiness.remarked().map(|remark| remark + "\n").unwrap_or_default();
     match readiness.get() {
-        Ok(()) => "ok\n".into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+        Ok(()) => format!("ok\n{remark}").into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n{remark}")).into_response(),
     }
 }

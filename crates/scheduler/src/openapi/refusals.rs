@@ -9,7 +9,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{asks_by, operations};
+use super::{asks_by, needs, operations};
+use crate::auth::Needs;
 use crate::load;
 use crate::problem::Code;
 
@@ -37,6 +38,9 @@ fn codes(path: &str, operation: &Operation) -> Vec<Code> {
     let mut codes = vec![Code::ForeignOrigin, Code::ForeignHost, Code::Internal];
     if load::is_work(path) {
         codes.extend([Code::InvalidField, Code::DatabaseUnavailable, Code::Overloaded]);
+    }
+    if let Needs::Scope(_) = needs(path, operation) {
+        codes.extend([Code::Unauthorized, Code::Forbidden, Code::RateLimited]);
     }
     if operation.request_body.is_some() {
         codes.extend([
@@ -75,7 +79,13 @@ fn answer(status: u16, codes: &[Code]) -> Response {
     let answer = ResponseBuilder::new()
         .description(meanings.collect::<Vec<_>>().join("; "))
         .content("application/problem+json", problem);
-    if status != StatusCode::SERVICE_UNAVAILABLE.as_u16() {
+    if status == StatusCode::UNAUTHORIZED.as_u16() {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let header = HeaderBuilder::new().schema(Some(text)).description(Some("`Bearer`"));
+        return answer.header("WWW-Authenticate", header.build()).build();
+    }
+    if ![StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].iter().any(|later| *later == status)
+    {
         return answer.build();
     }
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));

@@ -11,6 +11,7 @@ use distrack_core::{FieldError, NewTask, Task, TaskId, TraceContext};
 use distrack_store::{Submission, Submitted};
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::body::{JsonBody, MAX_BATCH_BODY};
 use crate::idempotency;
 use crate::intake::{Origin, Stored, Turn};
@@ -42,6 +43,7 @@ const ENOUGH: usize = 32;
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    reach: Reach,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
@@ -53,9 +55,10 @@ pub(crate) async fn create(
     if !(1..=MAX_BATCH).contains(&request.tasks.len()) {
         return Err(Problem::field("tasks", format!("must have 1 to {MAX_BATCH} items")));
     }
-    let key = idempotency::of(&headers, "batch", &request)?;
+    let key = idempotency::of(&headers, "batch", &request)?.map(|key| reach.key(key));
     let count = request.tasks.len();
     let tasks = parse(request.tasks, || trace.of_task(&app.traces, count))?;
+    tasks.iter().try_for_each(|task| reach.permit(task))?;
     let submissions = tasks.into_iter().enumerate().map(|(index, task)| {
         let key = key.as_ref().map(|key| idempotency::of_item(key, index));
         Submission { task, key }

@@ -10,6 +10,7 @@ use distrack_core::{Due, NewTask, Task, TaskId, TaskState, TraceContext};
 use distrack_store::CancelAnswer;
 
 use crate::app::{App, no_such_task};
+use crate::auth::Reach;
 use crate::idempotency;
 use crate::intake::Origin;
 use crate::metrics::Source;
@@ -35,20 +36,24 @@ use crate::routes::submit;
 )]
 pub(crate) async fn cancel(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
+    if reach.is_limited() {
+        app.task(id, &reach).await?;
+    }
     let answer = app.ask(app.store.cancel(id)).await?;
     let status = match answer {
         CancelAnswer::Cancelled => StatusCode::OK,
         CancelAnswer::Requested => StatusCode::ACCEPTED,
-        CancelAnswer::Ended => return Err(ended(&app.task(id).await?)),
+        CancelAnswer::Ended => return Err(ended(&app.task(id, &reach).await?)),
         CancelAnswer::NotFound => return Err(no_such_task(id)),
     };
     tracing::info!(task_id = %id, status = status.as_u16(), "cancel accepted");
     // The cancel stands, whether or not the task can be read again.
-    let task = app.task(id).await;
+    let task = app.task(id, &reach).await;
     if answer == CancelAnswer::Cancelled {
         app.instruments.cancelled(task.as_ref().ok().map(|task| task.queue.as_str()));
     }
@@ -80,14 +85,15 @@ fn ended(task: &Task) -> Problem {
 )]
 pub(crate) async fn retry(
     State(app): State<App>,
+    reach: Reach,
     trace: RequestTrace,
     PathTask(id): PathTask,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    let key = idempotency::of(&headers, "retry", &id)?;
-    let task = app.task(id).await?;
+    let key = idempotency::of(&headers, "retry", &id)?.map(|key| reach.key(key));
+    let task = app.task(id, &reach).await?;
     match task.state {
         TaskState::Failed | TaskState::Cancelled | TaskState::Expired => {}
         TaskState::Pending | TaskState::Dispatched | TaskState::Running | TaskState::Completed => {

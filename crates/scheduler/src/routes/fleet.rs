@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::resource::fleet::{QueueList, QueueResource, WorkerList, WorkerResource};
@@ -20,12 +21,19 @@ pub(crate) async fn workers(State(app): State<App>, params: Params) -> Result<Js
 }
 
 /// Lists queues with tasks that have not ended.
+///
+/// A token that is limited to queues sees these only.
 #[utoipa::path(
     get, path = "/v1/queues", tag = "fleet", operation_id = "list_queues",
     responses((status = 200, description = "The queues", body = QueueList)),
 )]
-pub(crate) async fn queues(State(app): State<App>, params: Params) -> Result<Json<QueueList>, Problem> {
+pub(crate) async fn queues(
+    State(app): State<App>,
+    reach: Reach,
+    params: Params,
+) -> Result<Json<QueueList>, Problem> {
     params.finish()?;
     let queues = app.ask(app.store.queue_snapshot()).await?;
-    Ok(Json(QueueList { queues: queues.into_iter().map(QueueResource::from).collect() }))
+    let queues = queues.into_iter().filter(|queue| reach.covers(&queue.queue));
+    Ok(Json(QueueList { queues: queues.map(QueueResource::from).collect() }))
 }

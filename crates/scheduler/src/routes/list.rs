@@ -13,6 +13,7 @@ use distrack_store::{Cursor, ListQuery};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::problem::{Code, Problem};
 use crate::query::Params;
 use crate::resource::task::{TaskPage, TaskResource};
@@ -24,7 +25,7 @@ const MAX_LIMIT: u32 = 1000;
 /// Lists tasks, newest first.
 ///
 /// A page's `next_cursor`, and its `Link` with `rel="next"`, lead to the next one and stay right while tasks
-/// come and change.
+/// come and change. A token that is limited to queues sees their tasks only.
 #[utoipa::path(
     get, path = "/v1/tasks", tag = "tasks", operation_id = "list_tasks",
     params(
@@ -38,8 +39,13 @@ const MAX_LIMIT: u32 = 1000;
     ),
     responses((status = 200, description = "A page of tasks", body = TaskPage, headers(("Link" = String, description = "The next page")))),
 )]
-pub(crate) async fn tasks(State(app): State<App>, uri: Uri, params: Params) -> Result<Response, Problem> {
-    let query = parse(params)?;
+pub(crate) async fn tasks(
+    State(app): State<App>,
+    reach: Reach,
+    uri: Uri,
+    params: Params,
+) -> Result<Response, Problem> {
+    let query = parse(params, &reach)?;
     let limit = query.limit;
     // One more than asked for tells whether there is a next page.
     let mut tasks = app.ask(app.store.list(ListQuery { limit: limit + 1, ..query })).await?;
@@ -51,11 +57,11 @@ pub(crate) async fn tasks(State(app): State<App>, uri: Uri, params: Params) -> R
     Ok((next, Json(TaskPage { tasks, next_cursor })).into_response())
 }
 
-fn parse(mut params: Params) -> Result<ListQuery, Problem> {
+fn parse(mut params: Params, reach: &Reach) -> Result<ListQuery, Problem> {
     let query = ListQuery {
         state: params.take_as("state")?,
         queue: params.take_as("queue")?,
-        queues: None,
+        queues: reach.queues(),
         labels: labels(params.take_all("label"))?,
         created_after: params.take_as("created_after")?.map(|Stamp(at)| at),
         created_before: params.take_as("created_before")?.map(|Stamp(at)| at),

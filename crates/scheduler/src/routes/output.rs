@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use distrack_core::Task;
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::problem::{Code, Problem};
 use crate::query::{Params, PathTask};
 use crate::resource::output::{OutputResource, RawBytes, raw};
@@ -48,13 +49,14 @@ impl std::str::FromStr for Stream {
 )]
 pub(crate) async fn output(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let asked = attempt(params.take("attempt")?)?;
     let stream: Option<Stream> = params.take_as("stream")?;
     params.finish()?;
-    let task = app.task(id).await?;
+    let task = app.task(id, &reach).await?;
     let attempt = asked.unwrap_or(task.attempt);
     if attempt > task.attempt {
         return Err(no_such_attempt(&task, attempt));

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::app::{App, no_such_task};
+use crate::auth::Reach;
 use crate::problem::Problem;
 use crate::query::{Params, PathTask, task_id};
 use crate::resource::attempt::{AttemptList, AttemptResource};
@@ -21,12 +22,13 @@ use crate::wait::Wait;
 )]
 pub(crate) async fn task(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     mut params: Params,
 ) -> Result<Json<TaskResource>, Problem> {
     let wait = Wait::take(&mut params)?;
     params.finish()?;
-    let task = app.task(id).await?;
+    let task = app.task(id, &reach).await?;
     Ok(Json(wait.end_of(&app, task).await.into()))
 }
 
@@ -41,13 +43,14 @@ pub(crate) async fn task(
 )]
 pub(crate) async fn status(
     State(app): State<App>,
+    reach: Reach,
     mut params: Params,
 ) -> Result<Json<TaskResource>, Problem> {
     let id = params.take("task_id")?.ok_or_else(|| Problem::field("task_id", "is missing"))?;
     let id = task_id(&id)?;
     let wait = Wait::take(&mut params)?;
     params.finish()?;
-    let task = app.task(id).await?;
+    let task = app.task(id, &reach).await?;
     Ok(Json(wait.end_of(&app, task).await.into()))
 }
 
@@ -59,10 +62,14 @@ pub(crate) async fn status(
 )]
 pub(crate) async fn attempts(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     params: Params,
 ) -> Result<Json<AttemptList>, Problem> {
     params.finish()?;
+    if reach.is_limited() {
+        app.task(id, &reach).await?;
+    }
     let attempts = app.ask(app.store.attempts(id)).await?.ok_or_else(|| no_such_task(id))?;
     Ok(Json(AttemptList { attempts: attempts.into_iter().map(AttemptResource::from).collect() }))
 }

@@ -9,6 +9,7 @@ use distrack_core::{NewTask, Task, TaskDraft, TaskId, TraceContext};
 use distrack_store::{IdempotencyKey, Submission, Submitted};
 
 use crate::app::App;
+use crate::auth::Reach;
 use crate::body::{JsonBody, MAX_BODY};
 use crate::idempotency;
 use crate::intake::Origin;
@@ -59,12 +60,13 @@ impl Accepted {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    reach: Reach,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, trace, params, &headers, request).await?;
+    let accepted = submit(&app, reach, trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::CREATED))
 }
 
@@ -81,17 +83,19 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn schedule(
     State(app): State<App>,
+    reach: Reach,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, trace, params, &headers, request).await?;
+    let accepted = submit(&app, reach, trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::OK))
 }
 
 async fn submit(
     app: &App,
+    reach: Reach,
     trace: RequestTrace,
     mut params: Params,
     headers: &HeaderMap,
@@ -99,8 +103,9 @@ async fn submit(
 ) -> Result<Accepted, Problem> {
     let wait = Wait::take(&mut params)?;
     params.finish()?;
-    let key = idempotency::of(headers, "task", &request)?;
+    let key = idempotency::of(headers, "task", &request)?.map(|key| reach.key(key));
     let task = parse(request, trace.of_task(&app.traces, 1)).map_err(Problem::invalid)?;
+    reach.permit(&task)?;
     let origin = Origin { source: Source::Api, trace };
     let Accepted { task, replayed } = store(app, task, key, origin).await?;
     request_trace::made(task.id);

@@ -6,6 +6,7 @@ use distrack_core::TaskId;
 use distrack_core::why::Facts;
 
 use crate::app::{App, no_such_task};
+use crate::auth::Reach;
 use crate::problem::Problem;
 use crate::query::{Params, PathTask};
 use crate::resource::trace::{Jaeger, TraceResource};
@@ -21,11 +22,12 @@ use crate::resource::why::WhyResource;
 )]
 pub(crate) async fn why(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     params: Params,
 ) -> Result<Json<WhyResource>, Problem> {
     params.finish()?;
-    Ok(Json(WhyResource::from(&facts(&app, id).await?)))
+    Ok(Json(WhyResource::from(&facts(&app, id, &reach).await?)))
 }
 
 /// Shows where a task's traces are, and each phase that it went through.
@@ -36,14 +38,16 @@ pub(crate) async fn why(
 )]
 pub(crate) async fn trace(
     State(app): State<App>,
+    reach: Reach,
     PathTask(id): PathTask,
     params: Params,
 ) -> Result<Json<TraceResource>, Problem> {
     params.finish()?;
     let jaeger = Jaeger(app.settings.jaeger_url.as_deref());
-    Ok(Json(TraceResource::new(&facts(&app, id).await?, jaeger)))
+    Ok(Json(TraceResource::new(&facts(&app, id, &reach).await?, jaeger)))
 }
 
-async fn facts(app: &App, id: TaskId) -> Result<Facts, Problem> {
-    app.ask(app.store.explain(id)).await?.ok_or_else(|| no_such_task(id))
+async fn facts(app: &App, id: TaskId, reach: &Reach) -> Result<Facts, Problem> {
+    let facts = app.ask(app.store.explain(id)).await?.filter(|facts| reach.covers(&facts.task.queue));
+    facts.ok_or_else(|| no_such_task(id))
 }

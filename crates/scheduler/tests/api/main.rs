@@ -20,6 +20,7 @@ mod output;
 mod service;
 mod support;
 mod tasks;
+mod tokens;
 mod trace;
 mod traces;
 mod wait;

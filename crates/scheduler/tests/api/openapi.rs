@@ -36,6 +36,12 @@ fn routes_in(source: &str) -> BTreeSet<(String, String)> {
             }
         }
     }
+    for line in source.lines().filter_map(|line| line.trim().strip_prefix("route(")) {
+        let (method, rest) = line.split_once(", \"").unwrap();
+        let (path, handler) = rest.split_once('"').unwrap();
+        assert!(handler.contains(&format!("|| {}(", method.to_lowercase())), "{line}");
+        routes.insert((method.to_owned(), path.to_owned()));
+    }
     routes
 }
 
