@@ -10,6 +10,7 @@ use crate::exits;
 use crate::roles::health::Health;
 use crate::settings::table::{self, Fallback, Setting};
 use crate::settings::{Environment, Flags, Layers, Problems, Reader, Role, roles, shared};
+use crate::token::Token;
 
 /// What to do.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) enum Plan {
     Worker(roles::Worker, shared::Logs),
     /// Bring the schema up.
     Migrate(roles::Migrate, shared::Logs),
+    /// Make, list or revoke tokens.
+    Token(Token),
     /// Ask a service.
     Health(Health),
     /// Talk to a scheduler.
@@ -73,6 +76,7 @@ fn read(name: &str, matches: &ArgMatches, environment: Environment, problems: &m
         Role::Coordinator => both(roles::Coordinator::read(reader), reader, Plan::Coordinator)?,
         Role::Worker => both(roles::Worker::read(reader), reader, Plan::Worker)?,
         Role::Migrate => both(roles::Migrate::read(reader), reader, Plan::Migrate)?,
+        Role::Token => Plan::Token(Token::read(matches, reader)?),
         Role::Health => Plan::Health(Health::read(matches, reader)?),
         Role::Client => Plan::Client(client::read(name, matches, reader)?),
     })
@@ -102,7 +106,7 @@ struct Service {
     examples: &'static str,
 }
 
-const SERVICES: [Service; 6] = [
+const SERVICES: [Service; 7] = [
     Service {
         role: Role::Up,
         about: "Start everything on this machine: one process, no database to set up",
@@ -137,6 +141,14 @@ const SERVICES: [Service; 6] = [
         about: "Bring a database's schema up to this version, then exit",
         long: "Makes or updates the tables. Safe to run from many places at once, and again.",
         examples: "Examples:\n  distrack migrate --database_url=postgres://distrack:secret@db/distrack",
+    },
+    Service {
+        role: Role::Token,
+        about: "Make, list and revoke the tokens by which callers use the HTTP API",
+        long: "Works on the database itself, also while schedulers run. create shows the new token once, on \
+               standard output; callers send it as `Authorization: Bearer`, client commands take it from \
+               DISTRACK_TOKEN or --token_file. A revoked token is refused within 5 seconds.",
+        examples: "Examples:\n  distrack token create ci --scope=submit,read --expires=90d >token\n  distrack token create team-a --scope=admin --queues=team-a --database_url=postgres://distrack:secret@db/distrack\n  distrack token list\n  distrack token revoke 0123456789abcdef",
     },
     Service {
         role: Role::Health,
@@ -177,7 +189,13 @@ fn service(service: &Service) -> Command {
         .about(service.about)
         .long_about(service.long)
         .after_help(service.examples);
-    let command = if service.role == Role::Health { Health::arguments(command) } else { command };
+    let command = match service.role {
+        Role::Health => Health::arguments(command),
+        Role::Token => Token::arguments(command),
+        Role::Up | Role::Scheduler | Role::Coordinator | Role::Worker | Role::Migrate | Role::Client => {
+            command
+        }
+    };
     with_settings(command, service.role)
 }
 
@@ -192,11 +210,13 @@ fn argument(setting: &Setting) -> Arg {
         Fallback::Text(default) | Fallback::Found(default) => default,
     };
     let action = if setting.list { ArgAction::Append } else { ArgAction::Set };
-    Arg::new(setting.name)
-        .long(setting.name)
-        .value_name(setting.value)
-        .action(action)
-        .help(format!("{} [env: {variables}] [default: {default}]", setting.help))
+    let argument = Arg::new(setting.name).long(setting.name).value_name(setting.value).action(action);
+    // A warning that one sets says yes by itself.
+    let argument = match setting.name {
+        "insecure_no_auth" => argument.num_args(0..=1).default_missing_value("true"),
+        _ => argument,
+    };
+    argument.help(format!("{} [env: {variables}] [default: {default}]", setting.help))
 }
 
 #[cfg(test)]

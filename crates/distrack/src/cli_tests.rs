@@ -41,7 +41,11 @@ fn the_flags_and_variables_that_people_already_use_work_as_they_are() {
 /// A role, a variable, a value, and what the plan then holds.
 const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("scheduler", "DISTRACK_SCHEDULER_PORT", ":1", "port: 1"),
-    ("scheduler", "DISTRACK_BIND", "0.0.0.0", "host: \"0.0.0.0\""),
+    ("scheduler", "DISTRACK_BIND", "127.0.0.2", "host: \"127.0.0.2\""),
+    ("scheduler", "DISTRACK_AUTH", "tokens", "mode: Tokens"),
+    ("scheduler", "DISTRACK_INSECURE_NO_AUTH", "true", "mode: Off"),
+    ("up", "DISTRACK_RATE_LIMIT", "7", "rate_limit: 7"),
+    ("list", "DISTRACK_TOKEN_FILE", "/proc/sys/kernel/random/boot_id", "token: Some(Token(Sensitive))"),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),
     ("scheduler", "DISTRACK_JAEGER_URL", "http://j:1/", "jaeger_url: Some(\"http://j:1\")"),
     ("up", "DISTRACK_JAEGER_URL", "https://j", "jaeger_url: Some(\"https://j\")"),
@@ -259,7 +263,9 @@ fn the_help_of_a_role_shows_each_setting_with_its_variable_and_default() {
     for service in &SERVICES {
         let help = help(service.role.command());
         for setting in table::of(service.role) {
-            assert!(help.contains(&format!("--{} <{}>", setting.name, setting.value)), "{help}");
+            let shown = [("<", ">"), ("[<", ">]")]
+                .map(|(open, close)| format!("--{} {open}{}{close}", setting.name, setting.value));
+            assert!(shown.iter().any(|shown| help.contains(shown)), "{help}");
             let variables = setting.variables().join(", ");
             let default = match setting.default {
                 Fallback::Text(text) | Fallback::Found(text) => text,
@@ -288,4 +294,96 @@ fn the_first_help_names_every_command_the_first_steps_and_the_exit_codes() {
 #[test]
 fn the_command_line_is_sound() {
     command().debug_assert();
+}
+
+#[test]
+fn an_api_that_others_can_reach_says_who_may_use_it_or_nothing_starts() {
+    for role in ["scheduler", "up"] {
+        let planned = |flags: &str| planned(&format!("{role} {flags}"), &[DATABASE]);
+        for host in ["0.0.0.0", "[::]", "192.0.2.1", "db.lan", "[2001:db8::1]"] {
+            for open in [format!("--bind={host}"), format!("--bind={host} --scheduler_port=:0")] {
+                let said = planned(&open).unwrap_err();
+                for part in ["--auth=tokens", "--auth=local", "--insecure_no_auth", "scheduler_port is "] {
+                    assert!(said.contains(part), "{part} in: {said}");
+                }
+            }
+            let open = format!("--scheduler_port={host}:8081");
+            assert!(planned(&open).is_err());
+            for (flag, mode) in [
+                ("--auth=local", "mode: Local"),
+                ("--auth=tokens", "mode: Tokens"),
+                ("--insecure_no_auth", "mode: Off"),
+                ("--insecure-no-auth=true", "mode: Off"),
+            ] {
+                let plan = planned(&format!("{open} {flag}")).unwrap();
+                assert!(plan.contains(mode), "{flag}: {plan}");
+            }
+            assert!(planned(&format!("{open} --insecure_no_auth=false")).is_err());
+        }
+        for host in ["127.0.0.1", "127.8.8.8", "[::1]", "localhost", "[::ffff:127.0.0.1]"] {
+            let plan = planned(&format!("--scheduler_port={host}:8081")).unwrap();
+            assert!(plan.contains("mode: Local"), "{plan}");
+        }
+        let said = planned("--auth=local --insecure_no_auth").unwrap_err();
+        assert!(said.contains("contradict"), "{said}");
+        let said = planned("--auth=none").unwrap_err();
+        assert!(said.contains("--auth=none: must be local or tokens"), "{said}");
+    }
+}
+
+#[test]
+fn a_token_is_made_where_the_schedulers_look_for_it() {
+    let place = |line: &str, variables: &[(&str, &str)]| planned(line, variables).unwrap();
+    let line = "token list";
+    assert!(place(line, &[]).contains("sqlite:///home/me/.local/share/distrack/distrack.db"));
+    assert!(place(line, &[("POSTGRES_HOST", "h")]).contains("postgres://postgres@h"));
+    assert!(place("token list --data_dir=/d", &[("POSTGRES_HOST", "h")]).contains("sqlite:///d/distrack.db"));
+    assert!(place("token list --data_dir=/d", &[DATABASE]).contains("postgres://me:***@db/tasks"));
+}
+
+#[test]
+fn a_wrong_token_command_is_refused_with_all_that_is_wrong() {
+    for (line, parts) in [
+        ("token", &["distrack token create, list or revoke"][..]),
+        ("token make x", &["'make': must be create"]),
+        ("token create", &["name is missing", "--scope is missing"]),
+        (
+            "token create x --scope=read,root --expires=soon",
+            &["--scope=read,root: must be", "--expires=soon"],
+        ),
+        ("token create x --scope=read --queues=A,b", &["--queues=A,b: "]),
+        ("token create x --scope=read --queues=", &["--queues: must name a queue"]),
+        ("token revoke", &["id is missing"]),
+    ] {
+        let said = planned(line, &[]).unwrap_err();
+        for part in parts {
+            assert!(said.contains(part), "{line}: {part} in: {said}");
+        }
+    }
+    let plan =
+        planned("token create ci --scope=read --scope=submit,read --queues=a,b --expires=90d", &[]).unwrap();
+    for part in [
+        "name: \"ci\"",
+        "Scopes([Read, Submit])",
+        "QueueName(\"a\"), QueueName(\"b\")",
+        "lifetime: Some(7776000s)",
+    ] {
+        assert!(plan.contains(part), "{part} in: {plan}");
+    }
+    let whole = planned("token revoke dt_0123456789abcdef_secretsecret", &[]).unwrap();
+    assert!(whole.contains("Revoke(\"0123456789abcdef\")") && !whole.contains("secret"), "{whole}");
+}
+
+#[test]
+fn the_token_of_a_client_comes_from_a_file_or_a_variable_and_is_in_no_plan() {
+    let token = ("DISTRACK_TOKEN", "dt_ab_secret");
+    for variables in [&[token][..], &[token, ("DISTRACK_TOKEN_FILE", "/nowhere")]] {
+        let plan = planned("list", variables).unwrap();
+        assert!(plan.contains("token: Some(") && !plan.contains("secret"), "{plan}");
+    }
+    let said = planned("list --token_file=/nowhere", &[token]).unwrap_err();
+    assert!(said.contains("--token_file=/nowhere: cannot be read") && !said.contains("secret"), "{said}");
+    let said = planned("list", &[("DISTRACK_TOKEN", "two secrets")]).unwrap_err();
+    assert!(said.contains("DISTRACK_TOKEN must be one token") && !said.contains("secret"), "{said}");
+    assert!(planned("list --token=dt_ab_secret", &[]).is_err(), "never an argument");
 }

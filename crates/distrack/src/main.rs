@@ -14,6 +14,7 @@ mod say;
 mod settings;
 mod shutdown;
 mod telemetry;
+mod token;
 mod wiring;
 
 use std::process::ExitCode;

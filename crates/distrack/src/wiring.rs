@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use distrack_store::{Detached, Store};
+use distrack_store::{Access, Detached, Store};
 use distrack_store_postgres::{PgSettings, PgStore};
 use distrack_store_sqlite::SqliteStore;
 use distrack_telemetry::{Metrics, Readiness, admin};
@@ -15,19 +15,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Database, Listen};
 
+/// A database, as the services see it: what is kept of tasks, and of tokens.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) access: Arc<dyn Access>,
+}
+
+impl Opened {
+    fn new(store: impl Store + Access) -> Self {
+        let store = Arc::new(Detached::new(store));
+        Self { store: Arc::clone(&store) as Arc<dyn Store>, access: store }
+    }
+}
+
 /// Opens the store of a database. Never waits for a Postgres: its steps fail until it answers.
 ///
 /// # Errors
 /// When the URL cannot be read by the driver, or the file cannot be opened.
 pub(crate) fn open_store(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
+    Ok(open(database)?.store)
+}
+
+/// The same, with the tokens.
+pub(crate) fn open(database: &Database) -> anyhow::Result<Opened> {
     match database {
         Database::Postgres(url) => {
             let store = PgStore::connect(url.expose(), &PgSettings::default());
-            Ok(Arc::new(Detached::new(store.map_err(|error| anyhow!("cannot use {database}: {error}"))?)))
+            Ok(Opened::new(store.map_err(|error| anyhow!("cannot use {database}: {error}"))?))
         }
         Database::Sqlite(path) => {
             let store = SqliteStore::open(path);
-            Ok(Arc::new(Detached::new(store.map_err(|error| anyhow!("cannot open {database}: {error}"))?)))
+            Ok(Opened::new(store.map_err(|error| anyhow!("cannot open {database}: {error}"))?))
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::token::Token;
 use crate::exits;
 
 /// How long one answer may take. The API itself gives up on its database before.
@@ -18,6 +19,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) struct Api {
     http: reqwest::Client,
     server: Url,
+    token: Option<Token>,
 }
 
 /// An answer, as it came.
@@ -77,8 +79,8 @@ fn is_local(server: &Url) -> bool {
 
 impl Api {
     /// The API of `server`.
-    pub(crate) fn new(server: Url) -> Self {
-        Self { http: http(&server), server }
+    pub(crate) fn new(server: Url, token: Option<Token>) -> Self {
+        Self { http: http(&server), server, token }
     }
 
     /// Asks for `path` with `query`.
@@ -107,6 +109,10 @@ impl Api {
         let mut url = self.server.clone();
         url.path_segments_mut().expect("server() let only http through").pop_if_empty().extend(path);
         let request = self.http.request(method, url);
+        let request = match &self.token {
+            Some(token) => request.header(reqwest::header::AUTHORIZATION, token.header()),
+            None => request,
+        };
         if query.is_empty() { request } else { request.query(query) }
     }
 
@@ -137,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_path_below_the_servers_own_is_kept_and_segments_are_encoded() {
-        let api = Api::new(server("http://proxy/distrack/").unwrap());
+        let api = Api::new(server("http://proxy/distrack/").unwrap(), None);
         let request = api.request(Method::GET, &["v1", "a/b"], &[]).build().unwrap();
         assert_eq!(request.url().as_str(), "http://proxy/distrack/v1/a%2Fb");
     }

@@ -105,6 +105,15 @@ fn explain(status: reqwest::StatusCode, problem: &Value) -> String {
         let part = |name| error.get(name).and_then(Value::as_str).unwrap_or("?");
         said.push_str(&format!("\n  {} {}", part("field"), part("message")));
     }
+    match status.as_u16() {
+        401 => said.push_str("\n  set DISTRACK_TOKEN, or name a file that holds the token with --token_file"),
+        403 if text("code") == Some("forbidden") => {
+            said.push_str(
+                "\n  distrack token list shows what a token is for; distrack token create makes another one",
+            );
+        }
+        _ => {}
+    }
     if status.is_server_error()
         && let Some(trace) = text("trace_id")
     {

@@ -10,6 +10,7 @@ mod output;
 mod spans;
 mod submit;
 mod terminal;
+mod token;
 mod trace;
 mod view;
 mod waterfall;
@@ -18,20 +19,20 @@ mod why;
 use clap::{Arg, ArgMatches, Command};
 use reqwest::Url;
 
-use args::Args;
 use change::Change;
 use failure::Failure;
 use list::List;
 use logs::Logs;
-use output::Format;
 use submit::Submit;
+use token::Token;
 use trace::Trace;
 use view::View;
 use why::Why;
 
 pub(crate) use api::{http, server};
+pub(crate) use args::Args;
 pub(crate) use failure::root_cause;
-pub(crate) use output::line;
+pub(crate) use output::{Format, line, plain, table};
 
 use crate::exits;
 use crate::settings::Reader;
@@ -40,6 +41,7 @@ use crate::settings::Reader;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     server: Url,
+    token: Option<Token>,
     format: Format,
     request: Request,
 }
@@ -87,6 +89,7 @@ pub(crate) fn commands() -> Vec<Command> {
 /// Reads the flags of the command `name`.
 pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) -> Option<Client> {
     let server = reader.one("server", server);
+    let token = Token::read(reader);
     let environment = reader.layers().environment();
     let mut args = Args::new(matches, reader.problems());
     let format = args.one("output", Format::parse);
@@ -103,12 +106,12 @@ pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) ->
         "retry" => change::read("retry", args).map(Request::Change),
         _ => None,
     };
-    Some(Client { server: server?, format: format?, request: request? })
+    Some(Client { server: server?, token, format: format?, request: request? })
 }
 
 /// Sends the command and shows the answer; returns the exit code.
 pub(crate) async fn run(client: Client) -> u8 {
-    let api = api::Api::new(client.server);
+    let api = api::Api::new(client.server, client.token);
     let format = client.format;
     let done = match client.request {
         Request::Submit(submit) => submit.run(&api, format).await,

@@ -1,8 +1,5 @@
 //! `distrack scheduler`: the HTTP service alone.
 
-use std::sync::Arc;
-
-use distrack_store::Store;
 use distrack_telemetry::Readiness;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::settings::roles::Scheduler;
 use crate::settings::shared::Api;
 use crate::telemetry::Telemetry;
-use crate::wiring;
+use crate::wiring::{self, Opened};
 
 /// Runs until `shutdown`.
 pub(crate) async fn run(
@@ -20,24 +17,26 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let listener = wiring::listen(&settings.listen, "scheduler_port").await?;
     tracing::info!(database = %settings.database, "scheduler starts");
-    let store = wiring::open_store(&settings.database)?;
-    serve(listener, store, settings.api, telemetry, Readiness::waiting("starting"), shutdown).await
+    let database = wiring::open(&settings.database)?;
+    serve(listener, database, settings.api, telemetry, Readiness::waiting("starting"), shutdown).await
 }
 
 /// Serves on `listener`, which shows metrics and readiness too.
 pub(crate) async fn serve(
     listener: TcpListener,
-    store: Arc<dyn Store>,
+    database: Opened,
     api: Api,
     telemetry: Telemetry,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     telemetry.say("scheduler");
-    let store = telemetry.measured(store);
+    let store = telemetry.measured(database.store);
+    let mut settings = distrack_scheduler::Settings::from(api);
+    settings.auth.tokens = Some(database.access);
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let served =
-        distrack_scheduler::serve(listener, store, api.into(), metrics, traces, readiness, shutdown).await;
+        distrack_scheduler::serve(listener, store, settings, metrics, traces, readiness, shutdown).await;
     telemetry.stop().await;
     Ok(served?)
 }

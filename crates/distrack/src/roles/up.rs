@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use distrack_store::Store;
 use distrack_telemetry::Readiness;
 use distrack_telemetry::traces::Process;
 use distrack_worker::Shutdown;
@@ -22,6 +21,7 @@ use crate::banner::Banner;
 use crate::settings::roles::Up;
 use crate::settings::{Database, Listen};
 use crate::telemetry::Telemetry;
+use crate::wiring::Opened;
 use crate::{client, wiring};
 
 /// How long to wait for a Postgres, and for the services to be ready before the banner is shown anyway.
@@ -86,11 +86,11 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 }
 
 /// The store, with its schema brought up.
-async fn open(settings: &Up) -> anyhow::Result<Arc<dyn Store>> {
-    let file = || Database::Sqlite(settings.data_dir.join("distrack.db"));
+async fn open(settings: &Up) -> anyhow::Result<Opened> {
+    let file = || Database::of_up(&settings.data_dir);
     let database = settings.database.clone().unwrap_or_else(file);
-    let store = wiring::open_store(&database)?;
-    match migrate::migrate(store.as_ref(), WAIT).await {
+    let opened = wiring::open(&database)?;
+    match migrate::migrate(opened.store.as_ref(), WAIT).await {
         Ok(Migrated::Nothing) => {}
         Ok(Migrated::From(from, to)) => tracing::info!(from, to, "schema migrated"),
         Err(Refused::Waited(error)) => {
@@ -98,7 +98,7 @@ async fn open(settings: &Up) -> anyhow::Result<Arc<dyn Store>> {
         }
         Err(Refused::Store(error)) => bail!("cannot use {database}: {error}"),
     }
-    Ok(store)
+    Ok(opened)
 }
 
 /// Everything is bound before anything starts, so that a port in use is said first.
@@ -147,7 +147,7 @@ impl Ports {
 
 fn start(
     settings: Up,
-    store: Arc<dyn Store>,
+    opened: Opened,
     ports: Ports,
     (process, telemetry): (&Process, Telemetry),
     now: &CancellationToken,
@@ -169,7 +169,7 @@ fn start(
         };
         parts.start(Part::Worker, begin);
     }
-    let shared = Arc::clone(&store);
+    let shared = Arc::clone(&opened.store);
     let timing = settings.timing;
     let database = settings.database.as_ref().map_or("sqlite", Database::system);
     let telling = Telling { database, trace_policy: settings.trace_policy };
@@ -178,7 +178,7 @@ fn start(
         coordinator::serve(ports.coordinator, shared, timing, telling, coordinating, readiness, stop)
     });
     parts.start(Part::Scheduler, |readiness, stop| {
-        scheduler::serve(ports.scheduler, store, settings.api, telemetry, readiness, stop)
+        scheduler::serve(ports.scheduler, opened, settings.api, telemetry, readiness, stop)
     });
     Ok(parts)
 }

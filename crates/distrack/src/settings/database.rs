@@ -50,6 +50,11 @@ impl Database {
         }
     }
 
+    /// The file of `distrack up` in its data folder.
+    pub(crate) fn of_up(data_dir: &std::path::Path) -> Self {
+        Self::Sqlite(data_dir.join("distrack.db"))
+    }
+
     /// What spans call it: the name of the semantic conventions.
     pub(crate) fn system(&self) -> &'static str {
         match self {

@@ -15,6 +15,13 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
 }
 
+impl Given {
+    /// Whether it stands on the command line.
+    pub(crate) fn is_flag(&self) -> bool {
+        self.origin == Origin::Flag
+    }
+}
+
 /// The flags of a command line, by setting.
 pub(crate) type Flags = BTreeMap<String, Vec<String>>;
 

@@ -88,6 +88,12 @@ pub(crate) struct Up {
     pub(crate) running: Running,
 }
 
+/// Whose tokens `token` makes, lists and revokes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) database: Database,
+}
+
 /// What `migrate` is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Migrate {
@@ -100,7 +106,7 @@ impl Scheduler {
         let bind = bind(reader);
         let listen = listen(reader, "scheduler_port", &bind);
         let database = fleet_database(reader, Role::Scheduler);
-        let api = Api::read(reader);
+        let api = Api::read(reader, listen.as_ref());
         Some(Self { listen: listen?, database: database?, api: api? })
     }
 }
@@ -195,7 +201,7 @@ impl Up {
         let workers = reader.one("workers", |text| {
             u16::try_from(values::number(text, 1, 1000)?).map_err(|error| error.to_string())
         });
-        let api = Api::read(reader);
+        let api = Api::read(reader, scheduler.as_ref());
         let timing = Timing::read(reader);
         let trace_policy = reader.one("trace_mode", str::parse);
         let running = Running::read(reader);
@@ -225,6 +231,26 @@ fn data_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
         reader.problems().add("data_dir: neither XDG_DATA_HOME nor HOME is set: give --data_dir");
     }
     found.map(|folder| folder.join("distrack"))
+}
+
+impl Tokens {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        if reader.given("database_url").is_some() {
+            return Some(Self { database: reader.one("database_url", Database::parse)? });
+        }
+        let composed = match reader.given("data_dir") {
+            Some(_) => None,
+            None => Database::compose(reader.layers().environment()),
+        };
+        match composed {
+            Some(Ok(database)) => Some(Self { database }),
+            Some(Err(problem)) => {
+                reader.problems().add(problem);
+                None
+            }
+            None => Some(Self { database: Database::of_up(&data_dir(reader)?) }),
+        }
+    }
 }
 
 impl Migrate {

@@ -1,12 +1,13 @@
 //! What several roles are told, as types, and how the pieces are read that several settings share.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use distrack_core::QueueName;
 use distrack_proto::MAX_SLOTS;
-use distrack_scheduler::Canary;
+use distrack_scheduler::{AuthMode, Canary};
 use distrack_telemetry::logs::{LogFormat, check_filter};
 use distrack_worker::{IsolationSettings, OnDisconnect};
 
@@ -32,10 +33,20 @@ pub(crate) struct Timing {
     pub(crate) retention: Duration,
 }
 
+/// Who may use the HTTP API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Auth {
+    pub(crate) mode: AuthMode,
+    pub(crate) rate_limit: u32,
+    /// From where the machine around this container calls.
+    pub(crate) gateway: Option<IpAddr>,
+}
+
 /// How the HTTP API serves.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) auth: Auth,
     /// An interval of nothing is none.
     pub(crate) canary: Canary,
     /// Where links to traces lead.
@@ -65,9 +76,48 @@ impl Logs {
     }
 }
 
+impl Auth {
+    /// Nobody is let in from elsewhere by an oversight: a listener that others can reach says who may call.
+    fn read(reader: &mut Reader<'_>, listen: Option<&Listen>) -> Option<Self> {
+        let chosen = reader.given("auth").is_some();
+        let mode = reader.one("auth", |text| match text {
+            "local" => Ok(AuthMode::Local),
+            "tokens" => Ok(AuthMode::Tokens),
+            _ => Err("must be local or tokens".to_owned()),
+        });
+        let off = reader.one("insecure_no_auth", values::switch);
+        let rate_limit = reader.one("rate_limit", |text| {
+            u32::try_from(values::number(text, 0, 1_000_000)?).map_err(|error| error.to_string())
+        });
+        let off = off?;
+        if chosen && off {
+            reader.problems().add("auth and insecure_no_auth contradict each other: give one of them");
+        } else if let Some(listen) = listen.filter(|listen| !chosen && !off && !listen.is_loopback()) {
+            reader.problems().add(format!(
+                "scheduler_port is {listen}, where others can reach it, and nothing says who may use it. Give\n    \
+                 --auth=tokens   so that every caller needs a token (distrack token create makes one), or\n    \
+                 --auth=local    so that callers of this machine need none and all others do.\n  \
+                 Without any check, for --insecure_no_auth, everybody who reaches it runs commands on the fleet"
+            ));
+        }
+        let mode = if off {
+            AuthMode::Off
+        } else if chosen {
+            mode?
+        } else {
+            AuthMode::Local
+        };
+        // In Kubernetes others come through the gateway too.
+        let alone = reader.layers().environment().get("KUBERNETES_SERVICE_HOST").is_none();
+        let gateway = alone.then(distrack_scheduler::container_gateway).flatten();
+        Some(Self { mode, rate_limit: rate_limit?, gateway })
+    }
+}
+
 impl Api {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, listen: Option<&Listen>) -> Option<Self> {
         let allowed_hosts = allowed_hosts(reader);
+        let auth = Auth::read(reader, listen);
         let interval = reader.one("canary_interval", values::duration);
         let queue = reader.one("canary_queue", str::parse::<QueueName>);
         let (interval, queue) = (interval?, queue?);
@@ -80,7 +130,7 @@ impl Api {
         }
         let canary = Canary { interval, queue };
         let jaeger_url = reader.one("jaeger_url", values::web_url);
-        Some(Self { allowed_hosts, canary, jaeger_url })
+        Some(Self { allowed_hosts, auth: auth?, canary, jaeger_url })
     }
 }
 
@@ -88,6 +138,12 @@ impl From<Api> for distrack_scheduler::Settings {
     fn from(api: Api) -> Self {
         Self {
             allowed_hosts: api.allowed_hosts,
+            auth: distrack_scheduler::Auth {
+                mode: api.auth.mode,
+                rate_limit: api.auth.rate_limit,
+                gateway: api.auth.gateway,
+                tokens: None,
+            },
             canary: (!api.canary.interval.is_zero()).then_some(api.canary),
             jaeger_url: api.jaeger_url,
             ..Self::default()

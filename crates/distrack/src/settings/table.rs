@@ -14,6 +14,8 @@ pub(crate) enum Role {
     Worker,
     /// Brings a database's schema up to this build's.
     Migrate,
+    /// Makes, lists and revokes tokens.
+    Token,
     /// Asks a service whether it is ready.
     Health,
     /// The commands that talk to a scheduler.
@@ -29,6 +31,7 @@ impl Role {
             Self::Coordinator => "coordinator",
             Self::Worker => "worker",
             Self::Migrate => "migrate",
+            Self::Token => "token",
             Self::Health => "health",
             Self::Client => "the client commands",
         }
@@ -114,7 +117,7 @@ const fn list(
 }
 
 use Fallback::{Found, Text};
-use Role::{Client, Coordinator, Health, Migrate, Scheduler, Up, Worker};
+use Role::{Client, Coordinator, Health, Migrate, Scheduler, Token, Up, Worker};
 
 /// The table.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -172,8 +175,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         &[Up, Scheduler, Coordinator, Worker],
         "HOST",
         Text("127.0.0.1"),
-        "The host of every address above that names none. There is no login: 0.0.0.0 lets everybody who can \
-         reach this machine run commands",
+        "The host of every address above that names none. 0.0.0.0 is every address of this machine; the HTTP API then \
+         wants to be told who may call: see --auth",
     ),
     list(
         "coordinator",
@@ -195,6 +198,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "URL",
         Found("an SQLite file in the data_dir"),
         "Another database: postgres://user:password@host:5432/name or sqlite://path",
+    ),
+    setting(
+        "database_url",
+        &[Token],
+        "URL",
+        Found(
+            "the data_dir's file if that is given, else made of the POSTGRES_* variables, else the data_dir's file",
+        ),
+        "The database of the schedulers: postgres://user:password@host:5432/name or sqlite://path",
+    ),
+    setting(
+        "data_dir",
+        &[Token],
+        "DIR",
+        Found("$XDG_DATA_HOME/distrack or ~/.local/share/distrack"),
+        "The data_dir of a distrack up, which may be running",
     ),
     setting(
         "data_dir",
@@ -362,6 +381,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Names besides localhost under which the API is reached; a request for another Host is refused",
     ),
     setting(
+        "auth",
+        &[Up, Scheduler],
+        "MODE",
+        Found("local if scheduler_port is on loopback; otherwise it must be given"),
+        "Who may use the API: local lets callers of this machine in and everybody else by a token (distrack token \
+         create), tokens wants a token of everybody",
+    ),
+    setting(
+        "insecure_no_auth",
+        &[Up, Scheduler],
+        "BOOL",
+        Text("false"),
+        "Let everybody who reaches the API run commands on the fleet, without any check",
+    ),
+    setting(
+        "rate_limit",
+        &[Up, Scheduler],
+        "N",
+        Text("1000"),
+        "The most requests a second by one token; 0 for no limit. Callers without a token have none",
+    ),
+    setting(
         "canary_interval",
         &[Up, Scheduler],
         "DURATION",
@@ -393,6 +434,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
          link to it",
     ),
     setting("wait", &[Migrate], "DURATION", Text("30s"), "How long to wait for the database to answer"),
+    setting(
+        "token_file",
+        &[Client],
+        "FILE",
+        Found("the variable DISTRACK_TOKEN"),
+        "A file with the token to show to the scheduler; the token itself is never an argument",
+    ),
     setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
     setting(
         "log_format",
@@ -410,7 +458,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "config",
-        &[Up, Scheduler, Coordinator, Worker, Migrate, Health, Client],
+        &[Up, Scheduler, Coordinator, Worker, Migrate, Token, Health, Client],
         "FILE",
         Found("none"),
         "A TOML file with settings by these names, for any role: slots = 8",

@@ -18,6 +18,15 @@ pub(crate) struct Listen {
     pub(crate) port: u16,
 }
 
+impl Listen {
+    /// Whether nobody but this machine can reach it, as far as the name tells.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_address(f, &self.host, self.port)

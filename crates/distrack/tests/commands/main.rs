@@ -7,4 +7,5 @@ mod explain;
 mod program;
 mod signals;
 mod start;
+mod tokens;
 mod waiting;
