@@ -22,7 +22,7 @@ const MEMORY: Duration = Duration::from_secs(5);
 /// The most tokens that are remembered.
 const MOST_TOKENS: usize = 10_000;
 /// Wrong tokens that one network may show in a second. The next ones are refused unread.
-const FAILURES: u32 = 20;
+pub(super) const FAILURES: u32 = 20;
 /// The most networks that are counted apart.
 const MOST_NETWORKS: usize = 10_000;
 
@@ -73,7 +73,18 @@ impl Verifier {
         shown: &ShownToken,
         from: IpAddr,
     ) -> Result<Arc<Known>, Problem> {
-        let (now, from) = (Instant::now(), network(from));
+        self.verify_at(Instant::now(), app, shown, from).await
+    }
+
+    /// The same at an instant.
+    pub(super) async fn verify_at(
+        &self,
+        now: Instant,
+        app: &App,
+        shown: &ShownToken,
+        from: IpAddr,
+    ) -> Result<Arc<Known>, Problem> {
+        let from = network(from);
         if let Some(known) = self.remembered(shown, from, now)? {
             return self.limited(&shown.id, known, now);
         }

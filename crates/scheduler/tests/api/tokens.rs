@@ -296,7 +296,13 @@ async fn what_a_token_is_refused_for_is_counted_and_no_secret_is_told() {
     }
     told.push_str(&house.post(&token, "/v1/tasks", None, &in_queue("blue")).await.text);
     told.push_str(&house.scheduler.get("/metrics").await.text);
-    assert!(told.contains("code=\"unauthorized\"") && told.contains("code=\"forbidden\""), "{told}");
+    for counted in [
+        "http_response_status_code=\"401\"",
+        "http_response_status_code=\"403\"",
+        "distrack_tasks_rejected_total{reason=\"forbidden\"} 1",
+    ] {
+        assert!(told.contains(counted), "{counted} in {told}");
+    }
     told.push_str(&format!("{:?}", log::lines(|_| true)));
     told.push_str(&format!("{:?}", house.tokens.tokens().await.unwrap()));
     assert!(!told.contains(&secret[..20]), "a secret is told");
