@@ -141,7 +141,7 @@ impl House {
         tokens.push((Shown::UnknownId, ShownToken::draw().0));
         let id = ShownToken::parse(&tokens[0].1).unwrap().id;
         let wrong = ShownToken::draw().0;
-        tokens.push((Shown::WrongSecret, format!("dt_{id}_{}", wrong.rsplit_once('_').unwrap().1)));
+        tokens.push((Shown::WrongSecret, format!("dt_{id}_{}", wrong.splitn(3, '_').last().unwrap())));
         let auth = Auth { tokens: Some(Arc::new(store.clone())), ..auth };
         let settings = Settings {
             auth,
