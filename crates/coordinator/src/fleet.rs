@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use distrack_core::{AttemptRef, QueueName, SessionId};
 use distrack_proto::v1::worker_service_client::WorkerServiceClient;
 use distrack_store::HeartbeatSeen;
+use distrack_transport::Channel;
 use tokio::sync::Notify;
-use tonic::transport::Channel;
 
 /// How long after its end a rest is remembered.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);

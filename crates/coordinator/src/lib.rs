@@ -34,13 +34,12 @@ use distrack_proto::v1::coordinator_service_server::CoordinatorServiceServer;
 use distrack_store::{Hint, Retention, Store};
 use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
 use distrack_telemetry::{Metrics, QueueLabel, Readiness, Traces};
-use tokio::net::TcpListener;
+use distrack_transport::{Dialer, Transport};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
@@ -111,6 +110,7 @@ pub(crate) struct Coordinator {
     pub(crate) gauges: Gauges,
     pub(crate) clock: DatabaseClock,
     pub(crate) calls: ClientCalls,
+    pub(crate) dialer: Dialer,
     pub(crate) traces: Traces,
     pub(crate) recorder: Recorder,
     /// Who may open or end a session now. A fleet that comes back all at once takes its turn: each of them is a
@@ -147,7 +147,8 @@ const METHODS: [&str; 4] = [
 const ADMITTED: usize = 2;
 /// The most calls that one connection may have under way; what comes beyond waits.
 const CALLS_OF_ONE: usize = 64;
-
+/// How many connections are open at once; a worker has two.
+const CONNECTIONS: usize = 16_384;
 /// How long a coordinator that stops waits for calls, and then for its deliveries.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How long it then waits for reports that are being recorded.
@@ -161,7 +162,7 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 /// When the gRPC server cannot run, or a loop ends by itself. A database that is away is no error: it is waited
 /// for.
 pub async fn serve(
-    listener: TcpListener,
+    transport: impl Into<Transport>,
     store: Arc<dyn Store>,
     settings: Settings,
     metrics: Metrics,
@@ -169,6 +170,7 @@ pub async fn serve(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    let transport = transport.into();
     let queue = QueueLabel::new();
     let (gauges, calls) = (Gauges::new(&metrics, queue.clone()), ClientCalls::new(&metrics));
     let served = ServerLayer::new(&metrics, &METHODS);
@@ -185,6 +187,7 @@ pub async fn serve(
         gauges,
         clock: DatabaseClock::default(),
         calls,
+        dialer: transport.dialer(),
         traces,
         recorder,
         admission: Semaphore::new(ADMITTED),
@@ -197,7 +200,7 @@ pub async fn serve(
     let recording = tokio::spawn(recording);
     let health = HealthReporter::new();
     let mut loops = start_loops(&coordinator, readiness, &health);
-    let served = serve_until_stopped(listener, &coordinator, health, served, &mut loops).await;
+    let served = serve_until_stopped(transport, &coordinator, health, served, &mut loops).await;
 
     coordinator.shutdown.cancel();
     let _ = tokio::time::timeout(STOP_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
@@ -245,14 +248,14 @@ fn start_loops(coordinator: &Arc<Coordinator>, readiness: Readiness, health: &He
 
 /// Serves until the shutdown, and a little longer for calls under way; or until a loop ends before it.
 async fn serve_until_stopped(
-    listener: TcpListener,
+    transport: Transport,
     coordinator: &Arc<Coordinator>,
     health: HealthReporter,
     measure: ServerLayer,
     loops: &mut Loops,
 ) -> Result<(), ServeError> {
     let stop = coordinator.shutdown.clone();
-    let served = serve_grpc(listener, Arc::clone(coordinator), health, measure);
+    let served = serve_grpc(transport, Arc::clone(coordinator), health, measure);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_LIMIT).await;
@@ -276,7 +279,7 @@ async fn serve_until_stopped(
 }
 
 async fn serve_grpc(
-    listener: TcpListener,
+    transport: Transport,
     coordinator: Arc<Coordinator>,
     health: HealthReporter,
     measure: ServerLayer,
@@ -298,10 +301,7 @@ async fn serve_grpc(
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection)
         .add_service(service)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(transport.accept(CONNECTIONS), stop.cancelled_owned())
         .await?;
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) async fn register(
     if seen.is_err() {
         return Err(Status::unavailable("the database has not been seen with a current schema yet"));
     }
-    let client = client(&registration.address)?;
+    let client = client(coordinator, &registration.address)?;
     let admitted = tokio::time::timeout(ADMITTED_WITHIN, coordinator.admission.acquire()).await;
     let _admitted =
         admitted.map_err(|_| Status::unavailable("too many workers register at once; try again"))?;
@@ -127,7 +127,7 @@ fn text(field: &'static str, text: String) -> Result<String, Invalid> {
 }
 
 /// A client that connects when it is first used, and again whenever the connection broke.
-fn client(address: &str) -> Result<Client, Invalid> {
+fn client(coordinator: &Coordinator, address: &str) -> Result<Client, Invalid> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .ok()
         .filter(|endpoint| {
@@ -135,10 +135,9 @@ fn client(address: &str) -> Result<Client, Invalid> {
         })
         .ok_or_else(|| Invalid::new("address", "must be host:port"))?
         .connect_timeout(Duration::from_secs(2))
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(5));
-    Ok(Client::new(endpoint.connect_lazy())
+    Ok(Client::new(coordinator.dialer.channel(&endpoint))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE))
 }

@@ -9,23 +9,28 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate with the crates of ours that it may be built from.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("distrack-core", &[]),
     ("distrack-dashboards", &[]),
     ("distrack-telemetry", &["distrack-core"]),
+    ("distrack-transport", &[]),
     ("distrack-testkit", &IN_PROCESS),
     ("distrack-proto", &["distrack-core"]),
     ("distrack-store", &["distrack-core"]),
     ("distrack-store-postgres", &["distrack-core", "distrack-store"]),
     ("distrack-store-sqlite", &["distrack-core", "distrack-store"]),
     ("distrack-scheduler", &["distrack-core", "distrack-store", "distrack-telemetry"]),
-    ("distrack-coordinator", &["distrack-core", "distrack-proto", "distrack-store", "distrack-telemetry"]),
-    ("distrack-worker", &["distrack-core", "distrack-proto", "distrack-telemetry"]),
+    (
+        "distrack-coordinator",
+        &["distrack-core", "distrack-proto", "distrack-store", "distrack-telemetry", "distrack-transport"],
+    ),
+    ("distrack-worker", &["distrack-core", "distrack-proto", "distrack-telemetry", "distrack-transport"]),
     (
         "distrack",
         &[
             "distrack-core",
             "distrack-telemetry",
+            "distrack-transport",
             "distrack-proto",
             "distrack-store",
             "distrack-store-postgres",

@@ -1,10 +1,10 @@
 //! Where coordinators dial this worker, found out so that many workers need no setting each.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use distrack_transport::Dialer;
 use tokio::time::timeout;
 
 use crate::identity::host_name;
@@ -16,7 +16,12 @@ const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 ///
 /// In this order: the host that was set; the address that the listener is bound to; the source address that
 /// the machine uses towards the coordinator; the machine's name.
-pub(crate) async fn advertised(host: Option<&str>, bound: SocketAddr, coordinator: &str) -> String {
+pub(crate) async fn advertised(
+    dialer: &Dialer,
+    host: Option<&str>,
+    bound: SocketAddr,
+    coordinator: &str,
+) -> String {
     let port = bound.port();
     if let Some(host) = host {
         return join(host, port);
@@ -24,7 +29,7 @@ pub(crate) async fn advertised(host: Option<&str>, bound: SocketAddr, coordinato
     if !bound.ip().is_unspecified() {
         return bound.to_string();
     }
-    match in_time(source_towards(coordinator)).await {
+    match in_time(source_towards(dialer, coordinator)).await {
         Some(ip) => SocketAddr::new(ip, port).to_string(),
         None => join(&host_name(), port),
     }
@@ -35,21 +40,11 @@ async fn in_time<T>(found: impl Future<Output = Option<T>>) -> Option<T> {
     timeout(LOOK_UP_WITHIN, found).await.ok().flatten()
 }
 
-/// The address from which packets to `target` leave. Connecting a UDP socket sends nothing.
-async fn source_towards(target: &str) -> Option<IpAddr> {
-    for target in tokio::net::lookup_host(target).await.ok()? {
-        let any: IpAddr = if target.is_ipv4() {
-            Ipv4Addr::UNSPECIFIED.into()
-        } else {
-            std::net::Ipv6Addr::UNSPECIFIED.into()
-        };
-        let Ok(socket) = UdpSocket::bind((any, 0)).await else { continue };
-        if socket.connect(target).await.is_err() {
-            continue;
-        }
-        let source = socket.local_addr().ok().map(|source| source.ip());
-        if let Some(ip) = source.filter(|ip| !ip.is_unspecified()) {
-            return Some(ip);
+/// The address from which packets to `target` leave.
+async fn source_towards(dialer: &Dialer, target: &str) -> Option<IpAddr> {
+    for target in dialer.resolve(target).await.ok()? {
+        if let Some(source) = dialer.source_towards(target).await {
+            return Some(source);
         }
     }
     None
@@ -68,7 +63,7 @@ mod tests {
     use super::*;
 
     async fn from(host: Option<&str>, bound: &str) -> String {
-        advertised(host, bound.parse().unwrap(), "127.0.0.1:8080").await
+        advertised(&Dialer::tcp(), host, bound.parse().unwrap(), "127.0.0.1:8080").await
     }
 
     #[tokio::test]
@@ -83,7 +78,10 @@ mod tests {
     #[tokio::test]
     async fn without_a_way_to_the_coordinator_the_host_name_is_advertised() {
         let bound = "0.0.0.0:8003".parse().unwrap();
-        assert_eq!(advertised(None, bound, "no such host").await, format!("{}:8003", host_name()));
+        assert_eq!(
+            advertised(&Dialer::tcp(), None, bound, "no such host").await,
+            format!("{}:8003", host_name())
+        );
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ use distrack_core::AttemptRef;
 use distrack_proto::convert;
 use distrack_proto::v1::{self, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest};
 use distrack_telemetry::rpc::ClientCalls;
+use distrack_transport::Dialer;
 use rand::seq::SliceRandom;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -63,16 +63,16 @@ impl Coordinator {
 
     /// The way to one machine of those that the name stands for, whichever answers: all calls of a registration must
     /// reach the same coordinator, and the workers of a fleet spread over all of them.
-    async fn one(&self) -> Result<Endpoint, Status> {
+    async fn one(&self, dialer: &Dialer) -> Result<Endpoint, Status> {
         let refused = |error: &dyn std::fmt::Display| Status::unavailable(format!("cannot connect: {error}"));
-        let found = timeout(CONNECT_WITHIN, lookup_host(target(self))).await;
+        let found = timeout(CONNECT_WITHIN, dialer.resolve(target(self))).await;
         let found = found.map_err(|_| refused(&"its name is not found in time"))?;
-        let mut addresses: Vec<SocketAddr> = found.map_err(|error| refused(&error))?.collect();
+        let mut addresses = found.map_err(|error| refused(&error))?;
         addresses.shuffle(&mut rand::rng());
         let mut last = refused(&"its name has no address");
         for address in addresses {
-            match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
-                Ok(Ok(_)) => return self.at(address),
+            match timeout(CONNECT_WITHIN, dialer.probe(address)).await {
+                Ok(Ok(())) => return self.at(address),
                 Ok(Err(error)) => last = refused(&error),
                 Err(_) => last = refused(&"no answer"),
             }
@@ -86,7 +86,6 @@ impl Coordinator {
         Ok(endpoint
             .origin(self.endpoint.uri().clone())
             .connect_timeout(CONNECT_WITHIN)
-            .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(5))
             .keep_alive_while_idle(true))
@@ -106,6 +105,8 @@ pub(crate) struct Attach {
     pub(crate) advertise_host: Option<String>,
     /// Where the worker listens.
     pub(crate) bound: SocketAddr,
+    /// How it reaches them.
+    pub(crate) dialer: Dialer,
     /// What it holds.
     pub(crate) held: Arc<Held>,
     /// Who is told.
@@ -199,13 +200,13 @@ impl Attach {
     async fn register(&self, coordinator: &Coordinator) -> Result<Registered, Status> {
         // From here on it is attached to nobody, whether or not the coordinator's name stands for anything.
         self.attachment.set(None);
-        let endpoint = coordinator.one().await?;
+        let endpoint = coordinator.one(&self.dialer).await?;
         let host = self.advertise_host.as_deref();
-        let address = advertised(host, self.bound, target(coordinator)).await;
+        let address = advertised(&self.dialer, host, self.bound, target(coordinator)).await;
         let sequence = self.registrations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut request = RegisterWorkerRequest { address, sequence, ..self.request.clone() };
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
-        let mut own = client(endpoint.connect_lazy());
+        let mut own = client(self.dialer.channel(&endpoint));
         let address = request.address.clone();
         let sent = Moment::now();
         let call = self.calls.observe(REGISTER, own.register_worker(request));
@@ -223,7 +224,7 @@ impl Attach {
         self.attachment.set(Some(Attached {
             registration,
             coordinator: coordinator.name.clone(),
-            client: client(endpoint.connect_lazy()),
+            client: client(self.dialer.channel(&endpoint)),
         }));
         info!(coordinator = coordinator.name, session_id = %session, attach = answer.attach, address,
             killed = answer.kill.len(), "registered");

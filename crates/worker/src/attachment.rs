@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use distrack_proto::MAX_MESSAGE;
 use distrack_proto::v1::coordinator_service_client::CoordinatorServiceClient;
+use distrack_transport::Channel;
 use tokio::sync::{Notify, watch};
-use tonic::transport::Channel;
 
 use crate::held::Registration;
 

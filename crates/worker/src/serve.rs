@@ -8,8 +8,8 @@ use distrack_proto::convert;
 use distrack_proto::v1::DeregisterWorkerRequest;
 use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
 use distrack_telemetry::{Metrics, Readiness, Traces};
+use distrack_transport::Transport;
 use prometheus::IntGauge;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -52,7 +52,7 @@ const KILLED_WITHIN: Duration = Duration::from_secs(1);
 const CALLS_END_WITHIN: Duration = Duration::from_secs(2);
 const SPOOL_CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs a worker on `listener` until `shutdown`, then drains it.
+/// Runs a worker behind `transport` until `shutdown`, then drains it.
 ///
 /// It is ready while it is registered with a coordinator. It waits for coordinators for ever and never ends
 /// for want of one. On `shutdown` it takes no new work, lets commands run for `drain_timeout`, then stops
@@ -62,14 +62,14 @@ const SPOOL_CLOSES_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the settings cannot work, a directory cannot be used, or the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    transport: impl Into<Transport>,
     settings: Settings,
     metrics: Metrics,
     traces: Traces,
     readiness: Readiness,
     shutdown: impl Into<Shutdown>,
 ) -> Result<(), ServeError> {
-    let worker = Worker::start(listener, settings, &metrics, traces, readiness)?;
+    let worker = Worker::start(transport.into(), settings, &metrics, traces, readiness)?;
     worker.run(shutdown.into()).await
 }
 
@@ -90,7 +90,7 @@ struct Worker {
 
 impl Worker {
     fn start(
-        listener: TcpListener,
+        transport: Transport,
         settings: Settings,
         metrics: &Metrics,
         traces: Traces,
@@ -104,7 +104,7 @@ impl Worker {
             .iter()
             .map(|address| Coordinator::parse(address))
             .collect::<Result<_, _>>()?;
-        let bound = listener.local_addr().map_err(|error| ServeError::Server(error.into()))?;
+        let bound = transport.local_addr().map_err(|error| ServeError::Server(error.into()))?;
         let open = if settings.state_dir_numbered { Identity::first_free } else { Identity::open };
         let identity = open(&settings.state_dir)?;
         let output_dir = OutputDir::open(&settings.output_dir)
@@ -174,6 +174,7 @@ impl Worker {
             coordinators,
             advertise_host: settings.advertise_host.clone(),
             bound,
+            dialer: transport.dialer(),
             held: Arc::clone(&held),
             attachment: attachment.clone(),
             lease: lease.clone(),
@@ -191,7 +192,7 @@ impl Worker {
         loops.spawn(tell(attachment.subscribe(), draining.clone(), readiness, health.clone(), attached));
         let mut server = JoinSet::new();
         server.spawn(service::run(
-            listener,
+            transport,
             Service { execute, spool },
             health,
             measure,

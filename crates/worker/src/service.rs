@@ -11,10 +11,9 @@ use distrack_proto::v1::{
 };
 use distrack_proto::{DESCRIPTORS, MAX_BATCH, MAX_MESSAGE, convert};
 use distrack_telemetry::rpc::ServerLayer;
-use tokio::net::TcpListener;
+use distrack_transport::Transport;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_health::server::HealthReporter;
 use tracing::warn;
@@ -34,6 +33,9 @@ pub(crate) const SERVICE: &str = "distrack.v1.WorkerService";
 pub(crate) const METHODS: [&str; 2] =
     ["distrack.v1.WorkerService/Dispatch", "distrack.v1.WorkerService/CancelAttempts"];
 
+/// How many connections are open at once; each coordinator has one.
+const CONNECTIONS: usize = 512;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -45,7 +47,7 @@ pub(crate) struct Service {
 
 /// Serves until `stop`, then lets calls end.
 pub(crate) async fn run(
-    listener: TcpListener,
+    transport: Transport,
     service: Service,
     health: HealthReporter,
     measure: ServerLayer,
@@ -68,10 +70,7 @@ pub(crate) async fn run(
         )
         .add_service(tonic_health::pb::health_server::HealthServer::new(health))
         .add_service(reflection)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(transport.accept(CONNECTIONS), stop.cancelled_owned())
         .await
         .map_err(|error| failed(error.into()))
 }
