@@ -246,13 +246,7 @@ impl Delivery {
                     Answer::Silent(Status::internal("the answer does not match the request"))
                 }
             }
-            // The last one is said by whoever is no worker at all.
-            Err(status)
-                if never_connected(&status)
-                    || matches!(status.code(), Code::FailedPrecondition | Code::Unimplemented) =>
-            {
-                Answer::NotDelivered(status)
-            }
+            Err(status) if never_connected(&status) || refuses_all(&status) => Answer::NotDelivered(status),
             Err(status) if status.code() == Code::Aborted => Answer::Later,
             Err(status) if matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) => {
                 Answer::Unreadable(status)
@@ -260,6 +254,13 @@ impl Delivery {
             Err(status) => Answer::Silent(status),
         }
     }
+}
+
+/// Whether a call was refused before anything of it was read: for the session that it names, for the credentials of who
+/// calls, or because whoever answers is no worker at all.
+fn refuses_all(status: &Status) -> bool {
+    use Code::{FailedPrecondition, PermissionDenied, Unauthenticated, Unimplemented};
+    matches!(status.code(), FailedPrecondition | PermissionDenied | Unauthenticated | Unimplemented)
 }
 
 /// Whether the request never left because there was no connection.
@@ -314,6 +315,8 @@ fn pause(coordinator: &Coordinator, delivery: &Delivery, status: &Status) {
             "another process answers at this address, or the worker has just moved to another coordinator"
         } else if status.code() == Code::Unimplemented {
             "what answers at this address is no worker"
+        } else if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
+            "it does not know this coordinator: have both the cluster's token and certificates of one authority?"
         } else {
             "cannot be reached"
         };

@@ -39,7 +39,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
@@ -145,8 +144,6 @@ const METHODS: [&str; 4] = [
 
 /// The most sessions that are opened or ended at once.
 const ADMITTED: usize = 2;
-/// The most calls that one connection may have under way; what comes beyond waits.
-const CALLS_OF_ONE: usize = 64;
 /// How many connections are open at once; a worker has two.
 const CONNECTIONS: usize = 16_384;
 /// How long a coordinator that stops waits for calls, and then for its deliveries.
@@ -292,12 +289,10 @@ async fn serve_grpc(
     let service = CoordinatorServiceServer::new(Service::new(coordinator))
         .max_decoding_message_size(distrack_proto::MAX_MESSAGE)
         .max_encoding_message_size(distrack_proto::MAX_MESSAGE);
-    Server::builder()
-        .concurrency_limit_per_connection(CALLS_OF_ONE)
-        .max_concurrent_streams(u32::try_from(CALLS_OF_ONE * 2).ok())
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+    // The guard first after the measure: what it refuses is counted, and seen by nobody else.
+    Transport::server()
         .layer(measure)
+        .layer(transport.guard())
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection)
         .add_service(service)

@@ -7,8 +7,9 @@ use distrack_core::{InstanceId, QueueName, WorkerId, new_task};
 use distrack_proto::convert::{self, Invalid};
 use distrack_proto::{MAX_MESSAGE, MAX_NAME_BYTES, MAX_QUEUES, MAX_SLOTS, v1};
 use distrack_store::Registration;
-use tonic::Status;
+use distrack_transport::{Peer, Reach, Role};
 use tonic::transport::Endpoint;
+use tonic::{Request, Status};
 use tracing::info;
 
 use crate::fleet::{Attached, Client, Pause};
@@ -22,15 +23,19 @@ const ADMITTED_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn register(
     coordinator: &Coordinator,
-    request: v1::RegisterWorkerRequest,
+    request: Request<v1::RegisterWorkerRequest>,
 ) -> Result<v1::RegisterWorkerResponse, Status> {
-    let registration = read(coordinator, request)?;
+    let here = request.extensions().get::<Peer>().is_some_and(Peer::is_here);
+    let reach = Reach::Worker { here };
+    let registration = read(coordinator, request.into_inner())?;
+    let client = client(coordinator, &registration.address, reach)?;
+    let reached = coordinator.dialer.check(&registration.address, reach).await;
+    reached.map_err(|refusal| Invalid::new("address", refusal))?;
     // A coordinator that has just started is about to see it: better a moment here than another round elsewhere.
     let seen = tokio::time::timeout(SCHEMA_WITHIN, coordinator.current.cancelled()).await;
     if seen.is_err() {
         return Err(Status::unavailable("the database has not been seen with a current schema yet"));
     }
-    let client = client(coordinator, &registration.address)?;
     let admitted = tokio::time::timeout(ADMITTED_WITHIN, coordinator.admission.acquire()).await;
     let _admitted =
         admitted.map_err(|_| Status::unavailable("too many workers register at once; try again"))?;
@@ -127,7 +132,7 @@ fn text(field: &'static str, text: String) -> Result<String, Invalid> {
 }
 
 /// A client that connects when it is first used, and again whenever the connection broke.
-fn client(coordinator: &Coordinator, address: &str) -> Result<Client, Invalid> {
+fn client(coordinator: &Coordinator, address: &str, reach: Reach) -> Result<Client, Invalid> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .ok()
         .filter(|endpoint| {
@@ -137,7 +142,7 @@ fn client(coordinator: &Coordinator, address: &str) -> Result<Client, Invalid> {
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(5));
-    Ok(Client::new(coordinator.dialer.channel(&endpoint))
+    Ok(Client::new(coordinator.dialer.channel(&endpoint, Role::Worker, reach))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE))
 }

@@ -31,7 +31,7 @@ impl CoordinatorService for Service {
         &self,
         request: Request<v1::RegisterWorkerRequest>,
     ) -> Result<Response<v1::RegisterWorkerResponse>, Status> {
-        register::register(&self.coordinator, request.into_inner()).await.map(Response::new)
+        register::register(&self.coordinator, request).await.map(Response::new)
     }
 
     async fn heartbeat(

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::argv::{self, Help};
+use crate::cert::{self, Cert};
 use crate::client::{self, Client};
 use crate::exits;
 use crate::roles::health::Health;
@@ -28,6 +29,8 @@ pub(crate) enum Plan {
     Migrate(roles::Migrate, shared::Logs),
     /// Make, list or revoke tokens.
     Token(Token),
+    /// Make certificates.
+    Cert(Cert),
     /// Ask a service.
     Health(Health),
     /// Talk to a scheduler.
@@ -65,6 +68,9 @@ pub(crate) fn plan(args: impl IntoIterator<Item = OsString>, environment: Enviro
 }
 
 fn read(name: &str, matches: &ArgMatches, environment: Environment, problems: &mut Problems) -> Option<Plan> {
+    if name == "cert" {
+        return cert::read(matches, problems).map(Plan::Cert);
+    }
     let role = SERVICES.iter().find(|service| service.role.command() == name).map(|service| service.role);
     let role = role.unwrap_or(Role::Client);
     let layers = Layers::new(flags(role, matches), environment, problems);
@@ -127,7 +133,7 @@ const SERVICES: [Service; 7] = [
         about: "Knows the workers, hands due tasks to them, records what becomes of them",
         long: "Hands due tasks to the workers that registered with it. Any number of equal coordinators may \
                share a database; nobody is a leader.",
-        examples: "Examples:\n  distrack coordinator --database_url=postgres://distrack:secret@db/distrack\n  POSTGRES_HOST=db POSTGRES_PASSWORD=secret distrack coordinator --coordinator_port=0.0.0.0:8080",
+        examples: "Examples:\n  distrack coordinator --database_url=postgres://distrack:secret@db/distrack\n  POSTGRES_HOST=db POSTGRES_PASSWORD=secret distrack coordinator --coordinator_port=0.0.0.0:8080 --cluster_token_file=cluster.token",
     },
     Service {
         role: Role::Worker,
@@ -181,6 +187,7 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .max_term_width(110)
         .subcommands(services)
+        .subcommand(cert::command())
         .subcommands(client::commands().into_iter().map(|command| with_settings(command, Role::Client)))
 }
 

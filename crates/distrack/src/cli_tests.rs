@@ -90,10 +90,38 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("scheduler", "DISTRACK_CANARY_QUEUE", "yellow", "yellow"),
     ("coordinator", "DISTRACK_TRACE_MODE", "link", "trace_policy: Always(Link)"),
     ("worker", "DISTRACK_TRACE_COMMAND", "true", "trace_command: true"),
+    ("worker", "DISTRACK_INSECURE_NO_AUTH", "true", "is_open: true"),
     ("migrate", "DISTRACK_WAIT", "9s", "wait: 9s"),
     ("list", "DISTRACK_SERVER", "http://s:1", "\"s\""),
     ("health", "DISTRACK_SCHEDULER_PORT", "0.0.0.0:7", "port: Some(7)"),
 ];
+
+/// Settings that name files which are read at once.
+const FILES: [&str; 4] = ["cluster_token_file", "tls_cert", "tls_key", "tls_ca"];
+
+#[test]
+fn each_file_is_taken_from_its_variable_and_read() {
+    for name in FILES {
+        let variable = format!("DISTRACK_{}", name.to_uppercase());
+        let others = FILES[1..].iter().filter(|other| **other != name && name != FILES[0]);
+        let flags: String = others.map(|other| format!(" --{other}=/no/other")).collect();
+        for role in ["worker", "coordinator"] {
+            let said = planned(&format!("{role}{flags}"), &[DATABASE, (&variable, "/no/such")]).unwrap_err();
+            assert!(said.contains("No such file"), "{variable}: {said}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "a-secret-of-this-cluster").unwrap();
+    let variables = [("DISTRACK_CLUSTER_TOKEN_FILE", file.to_str().unwrap())];
+    for role in ["worker", "up"] {
+        let plan = planned(role, &variables).unwrap();
+        assert!(plan.contains("token: Some(ClusterToken)") && !plan.contains("a-secret"), "{plan}");
+    }
+    let both = [variables[0], ("DISTRACK_CLUSTER_TOKEN", "a-secret-of-this-cluster")];
+    let said = planned("worker", &both).unwrap_err();
+    assert!(said.contains("both set") && !said.contains("a-secret"), "{said}");
+}
 
 #[test]
 fn each_documented_variable_works() {
@@ -105,6 +133,10 @@ fn each_documented_variable_works() {
     }
     for setting in table::SETTINGS.iter().filter(|setting| setting.name != "config") {
         let variable = setting.variables().remove(0);
+        // Files, which must be there to be planned with: see below.
+        if FILES.contains(&setting.name) {
+            continue;
+        }
         assert!(VARIABLES.iter().any(|(_, tested, ..)| *tested == variable), "{variable} is not tested");
     }
 }

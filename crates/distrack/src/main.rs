@@ -5,6 +5,7 @@
 
 mod argv;
 mod banner;
+mod cert;
 mod cli;
 mod client;
 mod exits;

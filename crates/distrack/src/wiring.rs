@@ -11,8 +11,9 @@ use distrack_store_sqlite::SqliteStore;
 use distrack_telemetry::{Metrics, Readiness, admin};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::settings::trust::Trust;
 use crate::settings::{Database, Listen};
 
 /// A database, as the services see it: what is kept of tasks, and of tokens.
@@ -28,6 +29,8 @@ impl Opened {
         Self { store: Arc::clone(&store) as Arc<dyn Store>, access: store }
     }
 }
+/// How often it is said that nobody is asked who he is.
+const SAY_OPEN: Duration = Duration::from_secs(60);
 
 /// Opens the store of a database. Never waits for a Postgres: its steps fail until it answers.
 ///
@@ -71,6 +74,29 @@ pub(crate) fn dialled(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
     Ok(address)
+}
+
+/// Says again and again that a service is open to everybody, if it is, for as long as what is returned is kept.
+pub(crate) fn say_open(trust: &Trust, readiness: &Readiness, port: &'static str) -> Option<DropGuard> {
+    if !trust.is_open {
+        return None;
+    }
+    readiness.remark(
+        "auth: OFF: --insecure_no_auth is set, whoever reaches this service runs commands on the fleet",
+    );
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(stopped.run_until_cancelled_owned(async move {
+        loop {
+            tracing::error!(
+                port,
+                "NO AUTHENTICATION: --insecure_no_auth is set, whoever reaches this port runs commands on the fleet; \
+                 use --cluster_token_file instead"
+            );
+            tokio::time::sleep(SAY_OPEN).await;
+        }
+    }));
+    Some(stop.drop_guard())
 }
 
 /// The metrics port of a gRPC service, while the service runs.

@@ -13,10 +13,12 @@ use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
+use crate::expiry;
 use crate::network::{ByteStream, Listen};
+use crate::tls::{Certified, Tls};
 
 /// How long a client may take to say that it speaks HTTP/2. One that says nothing would hold a place for ever.
-const OPENED_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const OPENED_WITHIN: Duration = Duration::from_secs(5);
 /// How long the preface of HTTP/2 is (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 /// The wait after the machine ran out of something, such as descriptors.
@@ -27,6 +29,24 @@ const RETRY: Duration = Duration::from_millis(100);
 pub struct Peer {
     /// Where it is.
     pub address: SocketAddr,
+    /// What its certificate says; none without TLS.
+    pub certified: Option<Certified>,
+}
+
+impl Peer {
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+}
+
+/// What clients may take before they have said anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How many connections are open at once.
+    pub(crate) most: usize,
+    /// How long one may take to begin.
+    pub(crate) opened_within: Duration,
 }
 
 /// Connections, as tonic's server takes them.
@@ -36,9 +56,18 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn start(listener: Arc<dyn Listen>, most: usize) -> Self {
+    pub(crate) fn start(listener: Arc<dyn Listen>, tls: Option<Arc<Tls>>, limits: Limits) -> Self {
         let (accepted, connections) = mpsc::channel(1);
-        tokio::spawn(accept(listener, accepted, most));
+        if let Some(tls) = tls.clone() {
+            let stopped = accepted.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stopped.closed() => {}
+                    () = expiry::watch(|| tls.expires()) => {}
+                }
+            });
+        }
+        tokio::spawn(accept(listener, tls, accepted, limits));
         Self { connections }
     }
 }
@@ -51,7 +80,12 @@ impl Stream for Incoming {
     }
 }
 
-async fn accept(listener: Arc<dyn Listen>, accepted: mpsc::Sender<io::Result<Connection>>, most: usize) {
+async fn accept(
+    listener: Arc<dyn Listen>,
+    tls: Option<Arc<Tls>>,
+    accepted: mpsc::Sender<io::Result<Connection>>,
+    Limits { most, opened_within }: Limits,
+) {
     let places = Arc::new(Semaphore::new(most));
     loop {
         // Before the accept: who waits does so in the kernel's queue, where it costs next to nothing.
@@ -65,14 +99,37 @@ async fn accept(listener: Arc<dyn Listen>, accepted: mpsc::Sender<io::Result<Con
             () = accepted.closed() => return,
         };
         match taken {
-            Ok((stream, address)) => {
-                let connection = Connection::new(stream, Peer { address }, place);
-                if accepted.send(Ok(connection)).await.is_err() {
-                    return;
+            Ok((stream, address)) => match tls.clone() {
+                None => {
+                    let connection =
+                        Connection::new(stream, Peer { address, certified: None }, place, opened_within);
+                    if accepted.send(Ok(connection)).await.is_err() {
+                        return;
+                    }
                 }
-            }
+                // Beside the others, since it waits for the client.
+                Some(tls) => {
+                    drop(tokio::spawn(shake(tls, stream, (address, place, opened_within), accepted.clone())))
+                }
+            },
             Err(error) => survive(&error).await,
         }
+    }
+}
+
+async fn shake(
+    tls: Arc<Tls>,
+    stream: ByteStream,
+    (address, place, opened_within): (SocketAddr, OwnedSemaphorePermit, Duration),
+    accepted: mpsc::Sender<io::Result<Connection>>,
+) {
+    match tls.accept(stream).await {
+        Ok((stream, certified)) => {
+            let peer = Peer { address, certified: Some(certified) };
+            // Nobody takes it when the service stops.
+            let _ = accepted.send(Ok(Connection::new(stream, peer, place, opened_within))).await;
+        }
+        Err(error) => tracing::debug!(%address, %error, "TLS handshake failed"),
     }
 }
 
@@ -96,8 +153,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(stream: ByteStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
-        let opening = Some((Box::pin(tokio::time::sleep(OPENED_WITHIN)), 0));
+    fn new(stream: ByteStream, peer: Peer, place: OwnedSemaphorePermit, opened_within: Duration) -> Self {
+        let opening = Some((Box::pin(tokio::time::sleep(opened_within)), 0));
         Self { stream, peer, opening, _place: place }
     }
 }
@@ -173,3 +230,7 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+#[path = "incoming_tests.rs"]
+mod tests;

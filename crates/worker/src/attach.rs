@@ -11,7 +11,7 @@ use distrack_core::AttemptRef;
 use distrack_proto::convert;
 use distrack_proto::v1::{self, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest};
 use distrack_telemetry::rpc::ClientCalls;
-use distrack_transport::Dialer;
+use distrack_transport::{Dialer, Reach, Role};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -206,7 +206,7 @@ impl Attach {
         let sequence = self.registrations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut request = RegisterWorkerRequest { address, sequence, ..self.request.clone() };
         request.held = self.held.begin_registration().into_iter().map(Into::into).collect();
-        let mut own = client(self.dialer.channel(&endpoint));
+        let mut own = client(self.dialer.channel(&endpoint, Role::Coordinator, Reach::Anywhere));
         let address = request.address.clone();
         let sent = Moment::now();
         let call = self.calls.observe(REGISTER, own.register_worker(request));
@@ -224,7 +224,7 @@ impl Attach {
         self.attachment.set(Some(Attached {
             registration,
             coordinator: coordinator.name.clone(),
-            client: client(self.dialer.channel(&endpoint)),
+            client: client(self.dialer.channel(&endpoint, Role::Coordinator, Reach::Anywhere)),
         }));
         info!(coordinator = coordinator.name, session_id = %session, attach = answer.attach, address,
             killed = answer.kill.len(), "registered");

@@ -13,7 +13,6 @@ use distrack_proto::{DESCRIPTORS, MAX_BATCH, MAX_MESSAGE, convert};
 use distrack_telemetry::rpc::ServerLayer;
 use distrack_transport::Transport;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_health::server::HealthReporter;
 use tracing::warn;
@@ -60,9 +59,10 @@ pub(crate) async fn run(
         .build_v1()
         .map_err(|error| failed(error.into()))?;
     let health = tonic_health::server::HealthService::from_health_reporter(health);
-    Server::builder()
-        .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+    // The guard first after the measure: what it refuses is counted, and seen by nobody else.
+    Transport::server()
         .layer(measure)
+        .layer(transport.guard())
         .add_service(
             WorkerServiceServer::new(service)
                 .max_decoding_message_size(MAX_MESSAGE)

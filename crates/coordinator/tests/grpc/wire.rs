@@ -47,6 +47,28 @@ async fn a_registration_with_a_bad_field_is_refused_by_its_name() {
     served.client.register_worker(good).await.unwrap();
 }
 
+/// DNS names are judged by what they stand for, here and when they are dialled.
+#[tokio::test]
+async fn a_registration_from_where_no_worker_can_be_is_refused_with_the_address() {
+    let mut served = coordinator().await;
+    let good = registration(address());
+    for host in ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "100.100.100.200", "224.0.0.1", "0.0.0.0"]
+    {
+        let request = v1::RegisterWorkerRequest { address: format!("{host}:80"), ..good.clone() };
+        let status = served.client.register_worker(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{host}");
+        let said = status.message();
+        assert!(
+            said.starts_with("address") && said.contains(host.trim_matches(['[', ']'])),
+            "{host}: {said}"
+        );
+    }
+    assert!(served.store.workers().await.unwrap().is_empty(), "nothing was stored");
+    // This client is on this machine.
+    let request = v1::RegisterWorkerRequest { address: "localhost:1".to_owned(), ..good };
+    served.client.register_worker(request).await.unwrap();
+}
+
 fn label(key: &str, value: &str) -> HashMap<String, String> {
     [(key.to_owned(), value.to_owned())].into()
 }

@@ -7,11 +7,13 @@ use distrack_core::TracePolicy;
 use distrack_store::{Retention, Store};
 use distrack_telemetry::Readiness;
 use distrack_telemetry::traces::Process;
+use distrack_transport::Transport;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::roles::Coordinator;
 use crate::settings::shared::Timing;
+use crate::settings::trust::Trust;
 use crate::telemetry::Telemetry;
 use crate::wiring::{self, Admin};
 
@@ -47,15 +49,17 @@ pub(crate) async fn run(
     let telling = Telling { database: settings.database.system(), trace_policy: settings.trace_policy };
     let telemetry = Telemetry::start("coordinator", &process);
     let readiness = Readiness::waiting("starting");
-    serve(ports, store, settings.timing, telling, telemetry, readiness, shutdown).await
+    serve(ports, store, settings.timing, telling, settings.trust, telemetry, readiness, shutdown).await
 }
 
 /// Serves on `ports`; the metrics are there until the very end.
+#[expect(clippy::too_many_arguments, reason = "they have nothing in common")]
 pub(crate) async fn serve(
     ports: Ports,
     store: Arc<dyn Store>,
     timing: Timing,
     telling: Telling,
+    trust: Trust,
     telemetry: Telemetry,
     readiness: Readiness,
     shutdown: CancellationToken,
@@ -72,8 +76,11 @@ pub(crate) async fn serve(
     let store = telemetry.measured(store);
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
+    let open = wiring::say_open(&trust, &readiness, "coordinator_port");
+    let transport = Transport::from(ports.grpc).secured(trust.security);
     let served =
-        distrack_coordinator::serve(ports.grpc, store, settings, metrics, traces, readiness, shutdown).await;
+        distrack_coordinator::serve(transport, store, settings, metrics, traces, readiness, shutdown).await;
+    drop(open);
     telemetry.stop().await;
     admin.stop().await;
     Ok(served?)

@@ -46,6 +46,7 @@ pub(crate) async fn run(plan: Plan) -> u8 {
             migrate::run(settings).await.unwrap_or_else(|error| failed(&error))
         }
         Plan::Token(token) => token.run().await.unwrap_or_else(|error| failed(&error)),
+        Plan::Cert(cert) => cert.run().unwrap_or_else(|error| failed(&error)),
         Plan::Health(health) => health.run().await,
         Plan::Client(client) => client::run(client).await,
     }

@@ -162,10 +162,11 @@ fn start(
             state_dir: settings.data_dir.join("workers").join(number.to_string()),
         };
         let running = settings.running.clone();
+        let trust = settings.trust.clone();
         let now = now.clone();
         let telemetry = Telemetry::start("worker", process);
         let begin = |readiness: Readiness, drain| {
-            worker::serve(port, place, running, telemetry, readiness, Shutdown { drain, now })
+            worker::serve(port, place, running, trust, telemetry, readiness, Shutdown { drain, now })
         };
         parts.start(Part::Worker, begin);
     }
@@ -173,9 +174,10 @@ fn start(
     let timing = settings.timing;
     let database = settings.database.as_ref().map_or("sqlite", Database::system);
     let telling = Telling { database, trace_policy: settings.trace_policy };
+    let trust = settings.trust;
     let coordinating = Telemetry::start("coordinator", process);
     parts.start(Part::Coordinator, |readiness, stop| {
-        coordinator::serve(ports.coordinator, shared, timing, telling, coordinating, readiness, stop)
+        coordinator::serve(ports.coordinator, shared, timing, telling, trust, coordinating, readiness, stop)
     });
     parts.start(Part::Scheduler, |readiness, stop| {
         scheduler::serve(ports.scheduler, opened, settings.api, telemetry, readiness, stop)

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use distrack_telemetry::Readiness;
 use distrack_telemetry::traces::Process;
+use distrack_transport::Transport;
 use distrack_worker::{Settings, Shutdown};
 use tokio::net::TcpListener;
 
 use crate::settings::roles::Worker;
 use crate::settings::shared::Running;
+use crate::settings::trust::Trust;
 use crate::telemetry::Telemetry;
 use crate::wiring::{self, Admin};
 
@@ -65,7 +67,7 @@ pub(crate) async fn run(settings: Worker, process: Process, shutdown: Shutdown) 
     };
     let told = Settings { state_dir_numbered, ..told(place, settings.running) };
     let telemetry = Telemetry::start("worker", &process);
-    serve_as(ports, told, telemetry, Readiness::waiting("starting"), shutdown).await
+    serve_as(ports, told, settings.trust, telemetry, Readiness::waiting("starting"), shutdown).await
 }
 
 /// The host of `host:port`.
@@ -83,11 +85,12 @@ pub(crate) async fn serve(
     ports: Ports,
     place: Place,
     running: Running,
+    trust: Trust,
     telemetry: Telemetry,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    serve_as(ports, told(place, running), telemetry, readiness, shutdown).await
+    serve_as(ports, told(place, running), trust, telemetry, readiness, shutdown).await
 }
 
 fn told(place: Place, running: Running) -> Settings {
@@ -115,6 +118,7 @@ fn told(place: Place, running: Running) -> Settings {
 async fn serve_as(
     ports: Ports,
     settings: Settings,
+    trust: Trust,
     telemetry: Telemetry,
     readiness: Readiness,
     shutdown: Shutdown,
@@ -122,7 +126,10 @@ async fn serve_as(
     telemetry.say("worker");
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
-    let served = distrack_worker::serve(ports.grpc, settings, metrics, traces, readiness, shutdown).await;
+    let open = wiring::say_open(&trust, &readiness, "worker_port");
+    let transport = Transport::from(ports.grpc).secured(trust.security);
+    let served = distrack_worker::serve(transport, settings, metrics, traces, readiness, shutdown).await;
+    drop(open);
     telemetry.stop().await;
     admin.stop().await;
     Ok(served?)

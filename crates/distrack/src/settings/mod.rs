@@ -9,6 +9,7 @@ pub(crate) mod reader;
 pub(crate) mod roles;
 pub(crate) mod shared;
 pub(crate) mod table;
+pub(crate) mod trust;
 pub(crate) mod values;
 
 pub(crate) use database::Database;

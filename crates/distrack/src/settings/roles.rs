@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use distrack_core::TracePolicy;
 use distrack_proto::MAX_NAME_BYTES;
+use distrack_transport::Role as Acts;
 
 use super::reader::Reader;
 use super::shared::{Api, Running, Timing, bind, database, fleet_database, folder, listen};
+use super::trust::Trust;
 use super::values::{self, Listen};
 use super::{Database, Role, masked, shared};
 
@@ -27,6 +29,7 @@ pub(crate) struct Coordinator {
     pub(crate) database: Database,
     pub(crate) timing: Timing,
     pub(crate) trace_policy: TracePolicy,
+    pub(crate) trust: Trust,
 }
 
 /// Where a worker keeps its identity and spool.
@@ -67,6 +70,7 @@ pub(crate) struct Worker {
     pub(crate) advertise_host: Option<String>,
     pub(crate) state: StateDir,
     pub(crate) running: Running,
+    pub(crate) trust: Trust,
 }
 
 /// What `up` is told.
@@ -86,6 +90,7 @@ pub(crate) struct Up {
     pub(crate) timing: Timing,
     pub(crate) trace_policy: TracePolicy,
     pub(crate) running: Running,
+    pub(crate) trust: Trust,
 }
 
 /// Whose tokens `token` makes, lists and revokes.
@@ -119,7 +124,9 @@ impl Coordinator {
         let database = fleet_database(reader, Role::Coordinator);
         let timing = Timing::read(reader);
         let trace_policy = reader.one("trace_mode", str::parse);
+        let trust = Trust::read(reader, "coordinator_port", listen.as_ref(), Acts::Coordinator);
         Some(Self {
+            trust: trust?,
             listen: listen?,
             metrics: metrics?,
             database: database?,
@@ -149,7 +156,9 @@ impl Worker {
         let advertise_host = reader.one("worker_address", worker_address);
         let state = state_dir(reader);
         let running = Running::read(reader);
+        let trust = Trust::read(reader, "worker_port", listen.as_ref(), Acts::Worker);
         Some(Self {
+            trust: trust?,
             listen: listen?,
             metrics: metrics?,
             coordinators: coordinators?,
@@ -205,7 +214,9 @@ impl Up {
         let timing = Timing::read(reader);
         let trace_policy = reader.one("trace_mode", str::parse);
         let running = Running::read(reader);
+        let trust = Trust::of_one_process(reader);
         Some(Self {
+            trust: trust?,
             scheduler: scheduler?,
             coordinator: coordinator?,
             worker: worker?,

@@ -175,8 +175,33 @@ pub(crate) const SETTINGS: &[Setting] = &[
         &[Up, Scheduler, Coordinator, Worker],
         "HOST",
         Text("127.0.0.1"),
-        "The host of every address above that names none. 0.0.0.0 is every address of this machine; the HTTP API then \
-         wants to be told who may call: see --auth",
+        "The host of every address above that names none. Services that others can reach, as with 0.0.0.0, must ask \
+         them who they are: see auth, cluster_token_file and tls_cert",
+    ),
+    setting(
+        "cluster_token_file",
+        &[Up, Coordinator, Worker],
+        "FILE",
+        Found("none, or the token itself in DISTRACK_CLUSTER_TOKEN; up makes one for each start"),
+        "A secret of at least 16 characters that coordinators and workers share: without it nobody joins the fleet or \
+         hands out commands. Of several lines, the first is sent and each is accepted",
+    ),
+    setting(
+        "tls_cert",
+        &[Coordinator, Worker],
+        "FILE",
+        Found("none"),
+        "This service's certificate (PEM), for TLS between coordinators and workers; distrack cert makes one. Read again \
+         when it changes",
+    ),
+    setting("tls_key", &[Coordinator, Worker], "FILE", Found("none"), "The certificate's key (PEM)"),
+    setting(
+        "tls_ca",
+        &[Coordinator, Worker],
+        "FILE",
+        Found("none"),
+        "The authority (PEM) that signed the certificates of the fleet's coordinators and workers; nobody else is \
+         talked to",
     ),
     list(
         "coordinator",
@@ -390,10 +415,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "insecure_no_auth",
-        &[Up, Scheduler],
+        &[Up, Scheduler, Coordinator, Worker],
         "BOOL",
         Text("false"),
-        "Let everybody who reaches the API run commands on the fleet, without any check",
+        "Let everybody who reaches this service run commands on the fleet, without any check",
     ),
     setting(
         "rate_limit",

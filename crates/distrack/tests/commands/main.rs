@@ -8,4 +8,5 @@ mod program;
 mod signals;
 mod start;
 mod tokens;
+mod trust;
 mod waiting;

@@ -166,7 +166,10 @@ async fn a_worker_that_coordinators_elsewhere_cannot_reach_says_so() {
     for more in [&["--coordinator=192.0.2.1:8080"][..], &["--worker_address=192.0.2.2"][..]] {
         start(more).says(warning).await;
     }
-    for more in [&["--coordinator=localhost:1"][..], &["--coordinator=192.0.2.1:1", "--bind=0.0.0.0"][..]] {
+    for more in [
+        &["--coordinator=localhost:1"][..],
+        &["--coordinator=192.0.2.1:1", "--bind=0.0.0.0", "--insecure_no_auth"][..],
+    ] {
         let worker = start(more);
         worker.says("worker starts").await;
         assert!(!worker.stderr().contains(warning), "{more:?}: {}", worker.stderr());

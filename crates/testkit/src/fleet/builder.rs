@@ -24,6 +24,7 @@ pub struct FleetBuilder {
     coordinator_flags: Vec<String>,
     worker_flags: Vec<String>,
     variables: Vec<(String, String)>,
+    secured: bool,
 }
 
 impl FleetBuilder {
@@ -38,6 +39,7 @@ impl FleetBuilder {
             coordinator_flags: Vec::new(),
             worker_flags: Vec::new(),
             variables: Vec::new(),
+            secured: false,
         }
     }
 
@@ -83,6 +85,13 @@ impl FleetBuilder {
         self
     }
 
+    /// Lets coordinators and workers know each other by a token and by certificates of an authority of their own, which
+    /// is in the folder `certs` beside theirs.
+    pub fn secured(mut self) -> Self {
+        self.secured = true;
+        self
+    }
+
     /// Shortens the time after which a silent worker is lost, and the heartbeat to a sixth of it.
     pub fn lost_after(self, limit: Duration) -> Self {
         let lost_after = format!("--lost_after={}ms", limit.as_millis());
@@ -100,6 +109,10 @@ impl FleetBuilder {
     pub async fn start(self) -> Result<Fleet> {
         let folder = tempfile::Builder::new().prefix("distrack-fleet-").tempdir()?;
         self.migrate(folder.path()).await?;
+        let certs = folder.path().join("certs");
+        if self.secured {
+            self.issue(folder.path(), &certs).await?;
+        }
         let database = format!("--database_url={}", self.database_url);
         let mut fleet =
             Fleet { schedulers: vec![], coordinators: vec![], workers: vec![], folder: Some(folder) };
@@ -116,6 +129,7 @@ impl FleetBuilder {
             let (port, admin) = (free_port(), free_port());
             let mut flags = vec![format!("--coordinator_port=:{port}"), format!("--metrics_port=:{admin}")];
             flags.push(database.clone());
+            flags.extend(self.trust(&certs, "coordinator"));
             flags.extend(self.coordinator_flags.iter().cloned());
             let launch = self.launch(&root, "coordinator", n, flags)?;
             fleet.coordinators.push(Member::start(launch, port, admin)?);
@@ -128,12 +142,38 @@ impl FleetBuilder {
             let mut flags = vec![format!("--worker_port=:{port}"), format!("--metrics_port=:{admin}")];
             flags.push(format!("--coordinator={}", turned(&coordinators, n).join(",")));
             flags.extend(["--output_dir=output".to_owned(), "--state_dir=state".to_owned()]);
+            flags.extend(self.trust(&certs, "worker"));
             flags.extend(self.worker_flags.iter().cloned());
             let launch = self.launch(&root, "worker", n, flags)?;
             fleet.workers.push(Member::start(launch, port, admin)?);
         }
         join_all(fleet.members().map(Member::wait_ready)).await;
         Ok(fleet)
+    }
+
+    /// Makes the token and the certificates, as a user does.
+    async fn issue(&self, root: &Path, certs: &Path) -> Result<()> {
+        let dir = format!("--dir={}", certs.display());
+        for what in [&["init"][..], &["issue", "coordinator"], &["issue", "worker"]] {
+            let flags = what.iter().map(|word| (*word).to_owned()).chain([dir.clone()]).collect();
+            let process = Process::start(self.launch(root, "cert", 0, flags)?)?;
+            let status = process.wait(MIGRATE_LIMIT).await;
+            ensure!(status.success(), "{status}; {}", process.log_tail());
+        }
+        std::fs::write(certs.join("token"), format!("{:032x}", rand::random::<u128>()))?;
+        Ok(())
+    }
+
+    fn trust(&self, certs: &Path, role: &str) -> Vec<String> {
+        let flag = |name: &str, file: &str| format!("--{name}={}", certs.join(file).display());
+        let own = |kind| format!("{role}.{kind}");
+        let flags = [
+            flag("cluster_token_file", "token"),
+            flag("tls_cert", &own("pem")),
+            flag("tls_key", &own("key")),
+            flag("tls_ca", "ca.pem"),
+        ];
+        if self.secured { flags.into() } else { Vec::new() }
     }
 
     async fn migrate(&self, root: &Path) -> Result<()> {
