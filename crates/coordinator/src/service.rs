@@ -68,7 +68,8 @@ impl CoordinatorService for Service {
         if request.items.len() > MAX_BATCH {
             return Err(Invalid::new("items", format!("must be at most {MAX_BATCH}")).into());
         }
-        let reports = request.items.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+        let reports =
+            request.items.iter().map(|item| report(session, item)).collect::<Result<Vec<_>, _>>()?;
         let executed = request.items.iter().filter_map(executed).collect();
         // The worker's slot is free now, whenever the result is stored.
         let ended: Vec<AttemptRef> =
@@ -124,7 +125,7 @@ fn is_end(event: &AttemptEvent) -> bool {
     }
 }
 
-fn report(item: &v1::AttemptReport) -> Result<AttemptReport, Invalid> {
+fn report(session: SessionId, item: &v1::AttemptReport) -> Result<AttemptReport, Invalid> {
     let attempt = convert::attempt_ref(item.attempt.as_ref())?;
     let event = match item.event.as_ref().ok_or_else(|| Invalid::new("items.event", "is missing"))? {
         v1::attempt_report::Event::Started(started) => {
@@ -137,7 +138,7 @@ fn report(item: &v1::AttemptReport) -> Result<AttemptReport, Invalid> {
             output: convert::output(finished)?,
         },
     };
-    Ok(AttemptReport { attempt, jitter: rand::random(), event })
+    Ok(AttemptReport { attempt, session: Some(session), jitter: rand::random(), event })
 }
 
 fn receipt_of(receipt: distrack_store::Receipt) -> v1::Receipt {

@@ -24,7 +24,7 @@ pub(crate) fn fail(coordinator: &Arc<Coordinator>, unreadable: Vec<(AttemptRef, 
 pub(crate) async fn end(coordinator: &Coordinator, attempt: AttemptRef, reason: String) {
     let outcome = Outcome { final_failure: true, ..Outcome::failure(Cause::SpawnFailed, reason) };
     let event = AttemptEvent::Finished { ago: Duration::ZERO, ran: None, outcome, output: Output::default() };
-    let report = AttemptReport { attempt, jitter: 0.0, event };
+    let report = AttemptReport { attempt, session: None, jitter: 0.0, event };
     while let Err(failure) = coordinator.recorder.record(vec![report.clone()], HashMap::new()).await {
         if !failure.is_retryable() {
             error!(error = %failure, task_id = %attempt.task, "an attempt cannot be ended");

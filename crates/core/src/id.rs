@@ -8,16 +8,19 @@ use uuid::Uuid;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
+        id! { $(#[$doc])* $name, now_v7, "Makes a new identity, ordered by the time of its making (`UUIDv7`)." }
+    };
+    ($(#[$doc:meta])* $name:ident, $made:ident, $how:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// Makes a new identity, ordered by the time of its making (`UUIDv7`).
+            #[doc = $how]
             #[expect(clippy::new_without_default, reason = "a new identity is not a default value")]
             pub fn new() -> Self {
-                Self(Uuid::now_v7())
+                Self(Uuid::$made())
             }
 
             /// The identity as a UUID, for storage and the wire.
@@ -61,8 +64,9 @@ id! {
     InstanceId
 }
 id! {
-    /// A worker's registration with the fleet: what is leased, heartbeats and holds attempts.
-    SessionId
+    /// A worker's registration with the fleet: what is leased, heartbeats and holds attempts. Nobody guesses it,
+    /// and who does not know it cannot speak for the worker.
+    SessionId, new_v4, "Makes a new identity, which nobody can guess (`UUIDv4`)."
 }
 id! {
     /// One coordinator process.

@@ -2,6 +2,6 @@
 SELECT
     id, epoch, state, failures, losses, max_attempts, backoff_initial_ms, backoff_max_ms, on_lost, attempt,
     (cancel_requested_at IS NOT NULL) AS "cancel_requested!", cause, exit_code,
-    queue, worker, traceparent, tracestate, attempt_trace_id, attempt_span_id, picked_at, started_at,
+    session_id, queue, worker, traceparent, tracestate, attempt_trace_id, attempt_span_id, picked_at, started_at,
     greatest(scheduled_at, created_at) AS "scheduled_at!", now() AS "now!"
 FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE

@@ -148,6 +148,9 @@ impl Claimed {
 pub struct AttemptReport {
     /// The attempt.
     pub attempt: AttemptRef,
+    /// The session of who says so: of an attempt that another one holds, nothing is changed. None for a coordinator,
+    /// which ends what it claimed itself.
+    pub session: Option<SessionId>,
     /// Spreads the retry that may follow: 0.0 is at once, 1.0 the bound of the backoff.
     pub jitter: f64,
     /// What happened.

@@ -73,6 +73,7 @@ macro_rules! conformance_cases {
                 a_cancelled_attempt_that_is_released_does_not_run_again,
             }
             report {
+                a_report_of_an_attempt_that_another_session_holds_changes_nothing,
                 a_started_attempt_is_running,
                 a_success_completes_the_task,
                 an_attempt_may_end_before_its_start_was_reported,

@@ -116,7 +116,7 @@ pub(super) fn printed(attempt: AttemptRef, outcome: Outcome, output: Output) -> 
 
 /// A report; a retry that follows is due at once.
 pub(super) fn said(attempt: AttemptRef, event: AttemptEvent) -> AttemptReport {
-    AttemptReport { attempt, jitter: 0.0, event }
+    AttemptReport { attempt, session: None, jitter: 0.0, event }
 }
 
 /// The same report; a retry that follows waits for the whole backoff.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use distrack_core::{Cause, Outcome, Output, TaskState, Usage};
+use distrack_core::{Cause, Outcome, Output, SessionId, TaskState, Usage};
 
 use super::fixtures::{Db, NOW, echo, exit, finished, get, report, reports, said, started};
 use super::fleet::Worker;
-use crate::{AttemptEvent, Receipt};
+use crate::{AttemptEvent, AttemptReport, Receipt};
 
 pub async fn a_started_attempt_is_running(store: Db) {
     let worker = Worker::join(&store).await;
@@ -165,4 +165,26 @@ pub async fn an_error_text_with_a_nul_character_does_not_hold_up_its_batch(store
     assert_eq!(reports(&store, batch).await, [Receipt::Recorded; 2]);
     let error = get(&store, odd.task).await.outcome.and_then(|outcome| outcome.error).unwrap_or_default();
     assert!(error.starts_with("before") && error.ends_with("after"), "{error:?}");
+}
+
+pub async fn a_report_of_an_attempt_that_another_session_holds_changes_nothing(store: Db) {
+    let (worker, other) = (Worker::join(&store).await, Worker::join(&store).await);
+    let by = |worker: &Worker, report| AttemptReport { session: Some(worker.session), ..report };
+    let attempt = worker.hold(echo()).await;
+    let before = get(&store, attempt.task).await;
+    let rogue = [started(attempt), finished(attempt, Outcome::success()), finished(attempt, exit(1))];
+    for said in rogue.clone() {
+        assert_eq!(report(&store, by(&other, said.clone())).await, Receipt::Stale);
+        let unknown = AttemptReport { session: Some(SessionId::new()), ..said };
+        assert_eq!(report(&store, unknown).await, Receipt::Stale);
+    }
+    let batch = [by(&other, started(attempt)), by(&worker, started(attempt))];
+    assert_eq!(reports(&store, batch.to_vec()).await, [Receipt::Stale, Receipt::Recorded], "each by itself");
+    let task = get(&store, attempt.task).await;
+    assert_eq!((task.state, task.session), (TaskState::Running, before.session));
+    for said in rogue {
+        assert_eq!(report(&store, by(&other, said)).await, Receipt::Stale);
+    }
+    assert_eq!(report(&store, by(&worker, finished(attempt, Outcome::success()))).await, Receipt::Recorded);
+    assert_eq!(get(&store, attempt.task).await.state, TaskState::Completed);
 }

@@ -107,8 +107,9 @@ pub async fn what_a_report_changed_is_told_as_it_is_stored(store: Db) {
     let claimed = worker.claim_one().await;
     let (ago, ran) = (Duration::from_millis(20), Duration::from_millis(5));
     let started = AttemptEvent::Started { ago };
-    let told =
-        store.report(vec![AttemptReport { attempt: claimed.attempt, jitter: 0.0, event: started }]).await;
+    let told = store
+        .report(vec![AttemptReport { attempt: claimed.attempt, session: None, jitter: 0.0, event: started }])
+        .await;
     let told = told.expect("reports are taken").progress;
     let task = get(&store, id).await;
     let [progress] = &told[..] else { panic!("one attempt changed: {told:?}") };
@@ -119,7 +120,7 @@ pub async fn what_a_report_changed_is_told_as_it_is_stored(store: Db) {
 
     let ends =
         AttemptEvent::Finished { ago: NOW, ran: Some(ran), outcome: exit(3), output: Output::default() };
-    let ends = AttemptReport { attempt: claimed.attempt, jitter: 0.0, event: ends };
+    let ends = AttemptReport { attempt: claimed.attempt, session: None, jitter: 0.0, event: ends };
     let told = store.report(vec![ends.clone()]).await.expect("reports are taken").progress;
     let task = get(&store, id).await;
     let end = ProgressEnd {
@@ -134,7 +135,7 @@ pub async fn what_a_report_changed_is_told_as_it_is_stored(store: Db) {
 
     // A short attempt tells its start and its end at once.
     let claimed = worker.claim_one().await;
-    let event = |event| AttemptReport { attempt: claimed.attempt, jitter: 0.0, event };
+    let event = |event| AttemptReport { attempt: claimed.attempt, session: None, jitter: 0.0, event };
     let started = event(AttemptEvent::Started { ago: ran });
     let ends = AttemptEvent::Finished {
         ago: NOW,

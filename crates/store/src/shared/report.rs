@@ -45,6 +45,10 @@ impl Batch {
         if !state.is_held() {
             return Ok(of_ended(row));
         }
+        // Epochs are small numbers, which anybody can guess; a session is not.
+        if report.session.is_some_and(|session| row.session_id != Some(session.as_uuid())) {
+            return Ok(Receipt::Stale);
+        }
         match report.event {
             AttemptEvent::Started { .. } if state == TaskState::Running => Ok(Receipt::Duplicate),
             AttemptEvent::Started { ago } => {

@@ -113,7 +113,7 @@ impl Worker {
 
     async fn report(&self, attempt: AttemptRef, event: AttemptEvent) {
         // Without jitter a retry is due at once.
-        let report = AttemptReport { attempt, jitter: 0.0, event };
+        let report = AttemptReport { attempt, session: None, jitter: 0.0, event };
         let reported = self.store.report(vec![report]).await.unwrap();
         assert_eq!(reported.receipts, [Receipt::Recorded]);
     }
