@@ -1,7 +1,5 @@
 //! A fleet whose services know each other by a token and by certificates, made as a user makes them.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
