@@ -2,11 +2,13 @@
 //!
 //! A worker that answers says so for each attempt. Without an answer the same epochs are sent again; only
 //! what provably never arrived is given back, and only what is alone at fault is failed. After a few silent tries
-//! the registration is dropped: the worker, if it lives, registers anew and says what it holds.
+//! the registration is dropped: the worker, if it lives, registers anew and says what it holds. What follows from an
+//! answer is decided in [`distrack_core::protocol::dispatch`]; here it is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use distrack_core::protocol::dispatch::{self, Next, Sending};
 use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
 use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
@@ -22,8 +24,6 @@ use crate::unreadable;
 
 /// How long one try may take.
 const TRY_LIMIT: Duration = Duration::from_secs(5);
-/// Silent tries before the registration is dropped.
-const TRIES: u32 = 4;
 /// The wait for a worker that is registering.
 const REGISTERING: Duration = Duration::from_millis(20);
 /// The first pause of a worker that cannot be reached; doubled each time, up to `MAX_PAUSE`.
@@ -41,8 +41,8 @@ struct Delivery {
     attempts: Vec<Traced>,
     /// When their claim was asked for: the instant at which the database says that they were picked.
     claimed: Instant,
-    /// Whether an earlier try may have arrived.
-    maybe_sent: bool,
+    /// What is known of earlier tries.
+    sending: Sending,
 }
 
 /// What a try brought.
@@ -92,7 +92,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, slot: Slot, claimed: Vec<Cla
             request,
             attempts,
             claimed: at,
-            maybe_sent: false,
+            sending: Sending::default(),
         };
         coordinator.deliveries.clone().spawn(async move { deliver(&coordinator, delivery).await });
     }
@@ -139,50 +139,70 @@ fn size_bound(claimed: &Claimed) -> usize {
 }
 
 async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {
-    let mut tries = 0;
     while coordinator.fleet.with(delivery.session, delivery.attach, |_| ()).is_some() {
-        match delivery.attempt(coordinator).await {
-            Answer::Accepted(acceptances) => {
+        let answer = delivery.attempt(coordinator).await;
+        let next = delivery.sending.hear(answer.kind());
+        match (next, answer) {
+            (Next::Settled, Answer::Accepted(acceptances)) => {
                 let trace = delivery.attempts.first().map(|traced| &traced.trace);
                 let trace = told::exemplar(&coordinator.traces, trace);
                 let took = delivery.claimed.elapsed();
                 coordinator.metrics.dispatch_seconds.observe_traced(took.as_secs_f64(), trace);
                 return accepted(coordinator, delivery, acceptances).await;
             }
-            Answer::Later => {
-                if coordinator.wait(REGISTERING).await.is_stopping() {
-                    break;
-                }
+            (Next::Separate, Answer::Unreadable(status)) => {
+                return unread(coordinator, delivery, &status).await;
             }
-            Answer::Unreadable(status) => return unread(coordinator, delivery, &status).await,
-            Answer::NotDelivered(status) if !delivery.maybe_sent => {
+            (Next::GiveBack, Answer::NotDelivered(status)) => {
                 delivery.all_came_to(coordinator, "not_delivered");
                 pause(coordinator, &delivery, &status);
                 return give_back(coordinator, delivery.session, refs(&delivery.attempts)).await;
             }
-            Answer::NotDelivered(status) | Answer::Silent(status) => {
-                delivery.maybe_sent = true;
-                tries += 1;
-                debug!(worker = delivery.worker, error = %status, "dispatch unanswered");
-                if tries >= TRIES {
-                    delivery.all_came_to(coordinator, "unanswered");
-                    pause(coordinator, &delivery, &status);
-                    // Registering anew tells which of these attempts it holds.
-                    coordinator.fleet.detach(delivery.session, delivery.attach);
-                    return;
+            (Next::Renounce, Answer::NotDelivered(status) | Answer::Silent(status)) => {
+                unanswered(&delivery, &status);
+                delivery.all_came_to(coordinator, "unanswered");
+                pause(coordinator, &delivery, &status);
+                // Registering anew tells which of these attempts it holds.
+                coordinator.fleet.detach(delivery.session, delivery.attach);
+                return;
+            }
+            (Next::Again, Answer::NotDelivered(status) | Answer::Silent(status)) => {
+                unanswered(&delivery, &status);
+                let pause = Duration::from_millis(200) * delivery.sending.tries();
+                if coordinator.wait(pause).await.is_stopping() {
+                    break;
                 }
-                if coordinator.wait(Duration::from_millis(200) * tries).await.is_stopping() {
+            }
+            // Only a worker that is registering is left.
+            _ => {
+                if coordinator.wait(REGISTERING).await.is_stopping() {
                     break;
                 }
             }
         }
     }
-    if delivery.maybe_sent {
-        // The worker's next registration tells.
-        delivery.all_came_to(coordinator, "unanswered");
-    } else {
+    if delivery.sending.break_off() == Next::GiveBack {
         delivery.all_came_to(coordinator, "not_delivered");
         give_back(coordinator, delivery.session, refs(&delivery.attempts)).await;
+    } else {
+        // The worker's next registration tells.
+        delivery.all_came_to(coordinator, "unanswered");
+    }
+}
+
+fn unanswered(delivery: &Delivery, status: &Status) {
+    debug!(worker = delivery.worker, error = %status, "dispatch unanswered");
+}
+
+impl Answer {
+    fn kind(&self) -> dispatch::Answer {
+        match self {
+            Self::Accepted(_) => dispatch::Answer::Accepted,
+            Self::NotDelivered(_) => dispatch::Answer::NotDelivered,
+            Self::Later => dispatch::Answer::Later,
+            Self::Unreadable(_) => dispatch::Answer::Unreadable,
+            Self::Silent(_) => dispatch::Answer::Silent,
+        }
     }
 }
 
@@ -201,7 +221,7 @@ impl Delivery {
                 assignments: self.request.assignments.split_off(middle),
                 ..self.request.clone()
             },
-            maybe_sent: self.maybe_sent,
+            sending: self.sending,
         };
         (self, other)
     }
@@ -281,13 +301,13 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
     for (traced, acceptance) in delivery.attempts.iter().zip(&acceptances) {
         let result = match acceptance {
             // The worker may have had it from an earlier try, whose answer was lost.
-            Acceptance::Accepted if delivery.maybe_sent => "duplicate",
+            Acceptance::Accepted if delivery.sending.maybe_sent() => "duplicate",
             Acceptance::Accepted => "accepted",
-            Acceptance::NoSlot | Acceptance::Draining | Acceptance::Unspecified => {
-                refused.push(traced.attempt);
-                "refused"
-            }
+            Acceptance::NoSlot | Acceptance::Draining | Acceptance::Unspecified => "refused",
         };
+        if heard(*acceptance).gives_back() {
+            refused.push(traced.attempt);
+        }
         delivery.came_to(coordinator, traced, result, took);
     }
     let draining = acceptances.contains(&Acceptance::Draining);
@@ -301,6 +321,15 @@ async fn accepted(coordinator: &Coordinator, delivery: Delivery, acceptances: Ve
     });
     if !refused.is_empty() {
         give_back(coordinator, delivery.session, refused).await;
+    }
+}
+
+/// The worker's word. One that is unknown has been sorted out before.
+fn heard(acceptance: Acceptance) -> dispatch::Acceptance {
+    match acceptance {
+        Acceptance::Accepted => dispatch::Acceptance::Accepted,
+        Acceptance::Draining => dispatch::Acceptance::Draining,
+        Acceptance::NoSlot | Acceptance::Unspecified => dispatch::Acceptance::NoSlot,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use distrack_core::protocol::dispatch;
 use distrack_core::{AttemptRef, QueueName, SessionId};
 use distrack_proto::v1::worker_service_client::WorkerServiceClient;
 use distrack_store::HeartbeatSeen;
@@ -87,7 +88,7 @@ impl Fleet {
     pub(crate) fn attach(&self, session: SessionId, mut attached: Attached) {
         let mut sessions = self.lock();
         let earlier = sessions.get(&session);
-        if earlier.is_some_and(|earlier| earlier.attach > attached.attach) {
+        if !dispatch::replaces(earlier.map(|earlier| earlier.attach), attached.attach) {
             return;
         }
         let rested = self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use distrack_core::QueueName;
+use distrack_core::protocol::dispatch;
 use distrack_store::Slot;
 
 use crate::fleet::Fleet;
@@ -44,7 +45,7 @@ impl Fleet {
                 rest = Some(rest.map_or(left, |rest| rest.min(left)));
                 continue;
             }
-            let free = attached.slots.saturating_sub(attached.held.len());
+            let free = dispatch::free(attached.slots, attached.held.len());
             if free > 0 {
                 let kind = (attached.queues.clone(), attached.labels.clone());
                 let slot = Slot { session: *session, attach: attached.attach };

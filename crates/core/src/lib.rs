@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod id;
 pub mod new_task;
 pub mod outcome;
+pub mod protocol;
 pub mod retry;
 pub mod scope;
 pub mod spec;

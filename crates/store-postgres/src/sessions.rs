@@ -1,12 +1,11 @@
 //! Workers' sessions: opening, continuing, renewing and ending them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use distrack_core::protocol::reconcile::{self, Admission, Live, Process};
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
 use distrack_store::shared::{
-    Changed, Ending, HeldRow, LockedRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int,
-    to_micros,
+    Changed, Ending, HeldRow, LockedRow, admit, overtaken, sort_held, sort_left, to_bigint, to_int, to_micros,
 };
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
@@ -24,21 +23,17 @@ pub(crate) async fn register(connection: &mut PgConnection, new: &Registration) 
         .fetch_optional(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let mut registered = match current {
-        Some(current) if current.instance_id == new.instance.as_uuid() => {
-            continue_session(&mut transaction, new, current.id).await?
-        }
-        // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
-        Some(current) => {
-            if current.leased {
-                refuse_stranger(new, &current.host, current.instance_id.into())?;
-            }
-            supersede(&mut transaction, new, current.id).await?
-        }
-        None => open(&mut transaction, new).await?,
+    let live = current.as_ref().map(|current| Live {
+        instance: current.instance_id.into(),
+        host: &current.host,
+        leased: current.leased,
+    });
+    let mut registered = match (admit(live, new)?, &current) {
+        (Admission::Continue, Some(current)) => continue_session(&mut transaction, new, current.id).await?,
+        (_, Some(current)) => supersede(&mut transaction, new, current.id).await?,
+        (_, None) => open(&mut transaction, &new).await?,
     };
-    let kept: HashSet<_> = registered.kept.iter().copied().collect();
-    registered.kill = new.held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect();
+    registered.kill = reconcile::kill(&new.held, &registered.kept);
     transaction.commit().await.map_err(commit_error)?;
     Ok(registered)
 }
@@ -93,10 +88,9 @@ async fn continue_session(connection: &mut PgConnection, new: &Registration, id:
     .map_err(store_error)?
     .ok_or_else(|| overtaken(new))?;
     let mut registered = Registered::new(id.into(), continued.attach);
-    let missing = sort_held(&held_by(connection, id).await?, new, &mut registered)?;
-    // The same process never got what it does not hold, unless it said that it had started it.
-    registered.released = give_back(connection, &missing.dispatched).await?;
-    registered.lost = lose(connection, &missing.running).await?;
+    let missing = sort_held(&held_by(connection, id).await?, new, Process::Same, &mut registered)?;
+    registered.released = give_back(connection, &missing.released).await?;
+    registered.lost = lose(connection, &missing.lost).await?;
     Ok(registered)
 }
 
@@ -104,13 +98,13 @@ async fn supersede(connection: &mut PgConnection, new: &Registration, old: Uuid)
     sqlx::query_file!("sql/session_end.sql", old).execute(&mut *connection).await.map_err(store_error)?;
     let mut registered = open(connection, new).await?;
     // What the old process ran is dead with it; what it finished lies in the spool and is held.
-    let missing = sort_held(&held_by(connection, old).await?, new, &mut registered)?;
+    let missing = sort_held(&held_by(connection, old).await?, new, Process::Gone, &mut registered)?;
     let (ids, epochs) = split(&registered.kept);
     sqlx::query_file!("sql/session_move.sql", old, registered.session.as_uuid(), &ids, &epochs)
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    registered.lost = lose(connection, &missing.all()).await?;
+    registered.lost = lose(connection, &missing.lost).await?;
     Ok(registered)
 }
 
@@ -183,9 +177,9 @@ pub(crate) async fn deregister(
         .execute(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let held = Missing::sort(held_by(&mut transaction, session.as_uuid()).await?)?;
-    let released = give_back(&mut transaction, &held.dispatched).await?;
-    let lost = lose(&mut transaction, &held.running).await?;
+    let held = sort_left(&held_by(&mut transaction, session.as_uuid()).await?)?;
+    let released = give_back(&mut transaction, &held.released).await?;
+    let lost = lose(&mut transaction, &held.lost).await?;
     transaction.commit().await.map_err(commit_error)?;
     let changed = released.attempts > 0 || !lost.is_empty();
     Ok((lost, Changed { due: changed, done: changed }))

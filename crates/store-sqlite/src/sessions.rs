@@ -1,11 +1,11 @@
 //! Workers' sessions: opening, continuing, renewing and ending them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use distrack_core::protocol::reconcile::{self, Admission, Live, Process};
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
 use distrack_store::shared::{
-    Changed, Ending, HeldRow, Missing, overtaken, refuse_stranger, sort_held, to_bigint, to_int, to_micros,
+    Changed, Ending, HeldRow, admit, overtaken, sort_held, sort_left, to_bigint, to_int, to_micros,
 };
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed};
 use serde_json::{Value, json};
@@ -25,21 +25,17 @@ pub(crate) async fn register(database: &Database, new: Registration) -> Result<R
         .fetch_optional(step.connection())
         .await
         .map_err(store_error)?;
-    let mut registered = match current {
-        Some(current) if current.instance_id == new.instance.as_uuid() => {
-            continue_session(&mut step, &new, current.id).await?
-        }
-        // The old process is dead: on the same host its state directory is free again, elsewhere its lease ran out.
-        Some(current) => {
-            if current.leased {
-                refuse_stranger(&new, &current.host, current.instance_id.into())?;
-            }
-            supersede(&mut step, &new, current.id).await?
-        }
-        None => open(&mut step, &new).await?,
+    let live = current.as_ref().map(|current| Live {
+        instance: current.instance_id.into(),
+        host: &current.host,
+        leased: current.leased,
+    });
+    let mut registered = match (admit(live, &new)?, &current) {
+        (Admission::Continue, Some(current)) => continue_session(&mut step, &new, current.id).await?,
+        (_, Some(current)) => supersede(&mut step, &new, current.id).await?,
+        (_, None) => open(&mut step, &new).await?,
     };
-    let kept: HashSet<_> = registered.kept.iter().copied().collect();
-    registered.kill = new.held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect();
+    registered.kill = reconcile::kill(&new.held, &registered.kept);
     step.commit().await?;
     Ok(registered)
 }
@@ -93,10 +89,9 @@ async fn continue_session(step: &mut Step, new: &Registration, id: Uuid) -> Resu
     .map_err(store_error)?
     .ok_or_else(|| overtaken(new))?;
     let mut registered = Registered::new(id.into(), continued.attach);
-    let missing = sort_held(&held_by(step, id).await?, new, &mut registered)?;
-    // The same process never got what it does not hold, unless it said that it had started it.
-    registered.released = give_back(step, &missing.dispatched).await?;
-    registered.lost = lose(step, &missing.running).await?;
+    let missing = sort_held(&held_by(step, id).await?, new, Process::Same, &mut registered)?;
+    registered.released = give_back(step, &missing.released).await?;
+    registered.lost = lose(step, &missing.lost).await?;
     Ok(registered)
 }
 
@@ -108,12 +103,12 @@ async fn supersede(step: &mut Step, new: &Registration, old: Uuid) -> Result<Reg
         .map_err(store_error)?;
     let mut registered = open(step, new).await?;
     // What the old process ran is dead with it; what it finished lies in the spool and is held.
-    let missing = sort_held(&held_by(step, old).await?, new, &mut registered)?;
+    let missing = sort_held(&held_by(step, old).await?, new, Process::Gone, &mut registered)?;
     sqlx::query_file!("sql/session_move.sql", old, registered.session.as_uuid(), refs(&registered.kept))
         .execute(step.connection())
         .await
         .map_err(store_error)?;
-    registered.lost = lose(step, &missing.all()).await?;
+    registered.lost = lose(step, &missing.lost).await?;
     Ok(registered)
 }
 
@@ -184,9 +179,9 @@ pub(crate) async fn deregister(database: &Database, session: SessionId) -> Resul
         .execute(step.connection())
         .await
         .map_err(store_error)?;
-    let held = Missing::sort(held_by(&mut step, session.as_uuid()).await?)?;
-    let released = give_back(&mut step, &held.dispatched).await?;
-    let lost = lose(&mut step, &held.running).await?;
+    let held = sort_left(&held_by(&mut step, session.as_uuid()).await?)?;
+    let released = give_back(&mut step, &held.released).await?;
+    let lost = lose(&mut step, &held.lost).await?;
     step.commit().await?;
     let changed = released.attempts > 0 || !lost.is_empty();
     Ok((lost, Changed { due: changed, done: changed }))

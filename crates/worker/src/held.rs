@@ -1,18 +1,19 @@
 //! The attempts that this worker holds, its slots, and the registration they are held under: one lock,
 //! so that what a registration says is held and what a Dispatch adds can never cross.
 //!
-//! Nothing here runs or reports anything.
+//! What is decided about them is in [`distrack_core::protocol::holding`]; nothing here runs or reports anything.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use distrack_core::protocol::dispatch;
+pub(crate) use distrack_core::protocol::holding::Refusal;
+use distrack_core::protocol::holding::{Decision, Holding, Obstacle, Phase};
 use distrack_core::{AttemptRef, SessionId};
 use distrack_proto::v1::Acceptance;
 use tokio::sync::watch;
 
 use crate::assignment::Assignment;
 use crate::metrics::{Instruments, Refused};
-use crate::recent::{Recent, newer};
 use crate::stop::{self, Stop, StopHandle, StopSignal};
 
 /// A session and its registration, as each call must name it.
@@ -22,15 +23,6 @@ pub(crate) struct Registration {
     pub(crate) session: SessionId,
     /// Which registration of it.
     pub(crate) attach: i64,
-}
-
-/// Why a whole call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The worker is no such session, or has registered anew since.
-    WrongSession,
-    /// The worker registers just now: what it holds must not change.
-    Registering,
 }
 
 /// How much is held.
@@ -60,20 +52,7 @@ pub(crate) struct Held {
     instruments: Instruments,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    registration: Option<Registration>,
-    draining: bool,
-    held: BTreeMap<AttemptRef, Phase>,
-    running: usize,
-    recent: Recent,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Running(StopHandle),
-    Ended,
-}
+type State = Holding<Registration, StopHandle>;
 
 impl Held {
     /// Nothing held, of `slots`.
@@ -86,21 +65,19 @@ impl Held {
     /// Holds what an earlier process of this worker left undelivered.
     pub(crate) fn restore(&self, attempts: impl IntoIterator<Item = AttemptRef>) {
         let mut state = self.lock();
-        state.held.extend(attempts.into_iter().map(|attempt| (attempt, Phase::Ended)));
+        state.restore(attempts);
         self.publish(&state);
     }
 
     /// Begins a registration: from here until [`Held::registered`] every call is refused, so that what is
     /// not in the answer will never be held under an older registration.
     pub(crate) fn begin_registration(&self) -> Vec<AttemptRef> {
-        let mut state = self.lock();
-        state.registration = None;
-        state.held.keys().copied().collect()
+        self.lock().begin_registration()
     }
 
     /// Ends it: calls that name `registration` are welcome.
     pub(crate) fn registered(&self, registration: Registration) {
-        self.lock().registration = Some(registration);
+        self.lock().registered(registration);
     }
 
     /// What was registered counts no more: every call is refused until the next registration.
@@ -130,22 +107,21 @@ impl Held {
             Accepted { acceptances: Vec::with_capacity(assignments.len()), starts: Vec::new() };
         for assignment in assignments {
             let attempt = assignment.attempt;
-            let acceptance = match state.known(attempt) {
-                Some(answer) => answer,
-                None => match state.obstacle(self.slots, safe) {
-                    Some(reason) => {
-                        self.instruments.refused(reason, 1);
-                        let answer = answer_to(reason);
-                        state.recent.remember(attempt, answer);
-                        answer
-                    }
-                    None => {
-                        accepted.starts.push((assignment, state.take(attempt)));
-                        Acceptance::Accepted
-                    }
-                },
+            let acceptance = match state.decide(attempt, self.slots, safe) {
+                Decision::Known(answer) => answer,
+                Decision::Refused(obstacle) => {
+                    self.instruments.refused(reason(obstacle), 1);
+                    obstacle.answer()
+                }
+                Decision::Take(older) => {
+                    stop_all_of(&state, older, Stop::Superseded);
+                    let (handle, signal) = stop::channel();
+                    state.take(attempt, handle);
+                    accepted.starts.push((assignment, signal));
+                    dispatch::Acceptance::Accepted
+                }
             };
-            accepted.acceptances.push(acceptance);
+            accepted.acceptances.push(said(acceptance));
         }
         self.publish(&state);
         Ok(accepted)
@@ -158,17 +134,12 @@ impl Held {
 
     /// Wishes that attempts end. Those that do not run are left alone.
     pub(crate) fn stop(&self, attempts: impl IntoIterator<Item = AttemptRef>, why: Stop) {
-        let state = self.lock();
-        for attempt in attempts {
-            if let Some(Phase::Running(handle)) = state.held.get(&attempt) {
-                handle.stop(why);
-            }
-        }
+        stop_all_of(&self.lock(), attempts, why);
     }
 
     /// Wishes that every running attempt ends.
     pub(crate) fn stop_all(&self, why: Stop) {
-        for phase in self.lock().held.values() {
+        for phase in self.lock().held().values() {
             if let Phase::Running(handle) = phase {
                 handle.stop(why);
             }
@@ -177,25 +148,23 @@ impl Held {
 
     /// Takes nothing new from now on.
     pub(crate) fn drain(&self) {
-        self.lock().draining = true;
+        self.lock().drain();
     }
 
     /// Whether nothing new is taken.
     pub(crate) fn is_draining(&self) -> bool {
-        self.lock().draining
+        self.lock().is_draining()
     }
 
     /// Whether the attempt takes a slot.
     pub(crate) fn runs(&self, attempt: AttemptRef) -> bool {
-        matches!(self.lock().held.get(&attempt), Some(Phase::Running(_)))
+        self.lock().running(attempt).is_some()
     }
 
     /// An attempt ended: its slot is free, its result is to be delivered.
     pub(crate) fn ended(&self, attempt: AttemptRef) {
         let mut state = self.lock();
-        if state.free(attempt) {
-            state.held.insert(attempt, Phase::Ended);
-        }
+        state.ended(attempt);
         self.publish(&state);
     }
 
@@ -203,10 +172,7 @@ impl Held {
     pub(crate) fn forget(&self, attempts: impl IntoIterator<Item = AttemptRef>) {
         let mut state = self.lock();
         for attempt in attempts {
-            state.free(attempt);
-            if state.held.remove(&attempt).is_some() {
-                state.recent.remember(attempt, Acceptance::Accepted);
-            }
+            state.forget(attempt);
         }
         self.publish(&state);
     }
@@ -217,8 +183,9 @@ impl Held {
     }
 
     fn publish(&self, state: &State) {
-        self.instruments.slots(state.running, self.slots);
-        self.counts.send_replace(Counts { running: state.running, held: state.held.len() });
+        let running = state.slots_taken();
+        self.instruments.slots(running, self.slots);
+        self.counts.send_replace(Counts { running, held: state.held().len() });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -226,68 +193,27 @@ impl Held {
     }
 }
 
-impl State {
-    fn check(&self, named: Registration) -> Result<(), Refusal> {
-        match self.registration {
-            None => Err(Refusal::Registering),
-            Some(registration) if registration != named => Err(Refusal::WrongSession),
-            Some(_) => Ok(()),
+fn stop_all_of(state: &State, attempts: impl IntoIterator<Item = AttemptRef>, why: Stop) {
+    for attempt in attempts {
+        if let Some(handle) = state.running(attempt) {
+            handle.stop(why);
         }
-    }
-
-    /// The answer to an attempt that has been here, or whose time is over.
-    fn known(&self, attempt: AttemptRef) -> Option<Acceptance> {
-        if self.held.contains_key(&attempt) {
-            return Some(Acceptance::Accepted);
-        }
-        // A newer epoch proves that this one was given back or lost: a late copy must not start it.
-        let overtaken = newer(&self.held, attempt) || self.recent.knows_newer(attempt);
-        self.recent.answer(attempt).or(overtaken.then_some(Acceptance::NoSlot))
-    }
-
-    fn obstacle(&self, slots: usize, safe: bool) -> Option<Refused> {
-        if self.draining {
-            Some(Refused::Draining)
-        } else if !safe {
-            Some(Refused::Spool)
-        } else {
-            (self.running >= slots).then_some(Refused::NoSlot)
-        }
-    }
-
-    fn take(&mut self, attempt: AttemptRef) -> StopSignal {
-        let older = AttemptRef { epoch: i64::MIN, ..attempt }..attempt;
-        for (_, phase) in self.held.range(older) {
-            if let Phase::Running(handle) = phase {
-                handle.stop(Stop::Superseded);
-            }
-        }
-        let (handle, signal) = stop::channel();
-        self.held.insert(attempt, Phase::Running(handle));
-        self.running += 1;
-        signal
-    }
-
-    /// Frees the slot of an attempt, if it has one.
-    fn free(&mut self, attempt: AttemptRef) -> bool {
-        let runs = matches!(self.held.get(&attempt), Some(Phase::Running(_)));
-        self.running -= usize::from(runs);
-        if runs {
-            self.held.remove(&attempt);
-            self.recent.remember(attempt, Acceptance::Accepted);
-        }
-        runs
     }
 }
 
-fn answer_to(reason: Refused) -> Acceptance {
-    match reason {
-        Refused::Draining => Acceptance::Draining,
-        Refused::NoSlot
-        | Refused::Spool
-        | Refused::WrongSession
-        | Refused::Registering
-        | Refused::Invalid => Acceptance::NoSlot,
+fn reason(obstacle: Obstacle) -> Refused {
+    match obstacle {
+        Obstacle::Draining => Refused::Draining,
+        Obstacle::Unsafe => Refused::Spool,
+        Obstacle::NoSlot => Refused::NoSlot,
+    }
+}
+
+fn said(acceptance: dispatch::Acceptance) -> Acceptance {
+    match acceptance {
+        dispatch::Acceptance::Accepted => Acceptance::Accepted,
+        dispatch::Acceptance::NoSlot => Acceptance::NoSlot,
+        dispatch::Acceptance::Draining => Acceptance::Draining,
     }
 }
 

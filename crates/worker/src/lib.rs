@@ -34,7 +34,6 @@ mod own_peak;
 mod policy;
 mod proc;
 mod process;
-mod recent;
 mod report;
 mod run;
 mod serve;

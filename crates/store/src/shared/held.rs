@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use distrack_core::{AttemptRef, InstanceId, QueueName, TaskState};
+use distrack_core::protocol::reconcile::{self, Admission, Fate, Live, Process};
+use distrack_core::{AttemptRef, QueueName};
 use uuid::Uuid;
 
 use super::value::task_state;
@@ -33,24 +34,23 @@ pub fn released_of(waiting: u64, ended: impl Iterator<Item = String>) -> Release
     Released { attempts: waiting + cancelled.len() as u64, cancelled }
 }
 
-/// Refuses a registration under a worker id that another live process has.
-///
-/// A process on the same host has the state directory to itself: the older one is dead, unless it is the
-/// registration that is old, and came late.
+/// Decides on a registration; `current` is the worker's live session.
 ///
 /// # Errors
-/// [`StoreError::Conflict`], said for the user.
-pub fn refuse_stranger(new: &Registration, host: &str, instance: InstanceId) -> Result<()> {
-    if host != new.host {
-        return Err(StoreError::Conflict(format!(
-            "worker {} lives on another host ({host}); give each worker its own state directory",
-            new.worker
-        )));
+/// [`StoreError::Conflict`], said for the user, when another live process has the worker id.
+pub fn admit(current: Option<Live<'_>>, new: &Registration) -> Result<Admission> {
+    let admission = reconcile::admit(current, new.instance, &new.host);
+    match admission {
+        Admission::Open | Admission::Continue | Admission::Supersede => Ok(admission),
+        Admission::OtherHost => Err(StoreError::Conflict(format!(
+            "worker {} lives on another host ({}); give each worker its own state directory",
+            new.worker,
+            current.map_or("", |current| current.host)
+        ))),
+        Admission::Overtaken => {
+            Err(StoreError::Conflict(format!("a later process of worker {} has registered", new.worker)))
+        }
     }
-    if new.instance < instance {
-        return Err(StoreError::Conflict(format!("a later process of worker {} has registered", new.worker)));
-    }
-    Ok(())
 }
 
 /// What a registration is told that a later one of its process has overtaken.
@@ -58,39 +58,21 @@ pub fn overtaken(new: &Registration) -> StoreError {
     StoreError::unavailable(format!("a later registration of worker {} came first", new.worker))
 }
 
-/// Attempts of a session that its worker does not hold.
+/// Attempts of a session that its worker does not hold, by what becomes of them.
 #[derive(Debug, Default)]
 pub struct Missing {
-    /// Those that it never said it had started.
-    pub dispatched: Vec<AttemptRef>,
-    /// Those that it said it was running.
-    pub running: Vec<AttemptRef>,
+    /// To be given back.
+    pub released: Vec<AttemptRef>,
+    /// To be lost.
+    pub lost: Vec<AttemptRef>,
 }
 
-impl Missing {
-    /// Sorts rows by their state.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when a row cannot be read.
-    pub fn sort(rows: Vec<HeldRow>) -> Result<Self> {
-        let mut missing = Self::default();
-        rows.iter().try_for_each(|row| missing.add(row))?;
-        Ok(missing)
-    }
-
-    /// All of them.
-    pub fn all(self) -> Vec<AttemptRef> {
-        let mut all = self.dispatched;
-        all.extend(self.running);
-        all
-    }
-
-    fn add(&mut self, row: &HeldRow) -> Result<()> {
-        let running = task_state(row.state)? == TaskState::Running;
-        let list = if running { &mut self.running } else { &mut self.dispatched };
-        list.push(row.attempt_ref());
-        Ok(())
-    }
+/// Sorts what the session of a worker that leaves still has.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a row cannot be read.
+pub fn sort_left(rows: &[HeldRow]) -> Result<Missing> {
+    sort(rows, &[], Process::Leaving, |_| ())
 }
 
 /// Sorts a session's attempts into `registered` by whether the worker holds them; returns those that it
@@ -98,18 +80,34 @@ impl Missing {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when a row cannot be read.
-pub fn sort_held(rows: &[HeldRow], new: &Registration, registered: &mut Registered) -> Result<Missing> {
-    let held: HashSet<_> = new.held.iter().copied().collect();
+pub fn sort_held(
+    rows: &[HeldRow],
+    new: &Registration,
+    process: Process,
+    registered: &mut Registered,
+) -> Result<Missing> {
+    sort(rows, &new.held, process, |row| {
+        registered.kept.push(row.attempt_ref());
+        if row.cancel_requested {
+            registered.cancel.push(row.attempt_ref());
+        }
+    })
+}
+
+fn sort(
+    rows: &[HeldRow],
+    held: &[AttemptRef],
+    process: Process,
+    mut keep: impl FnMut(&HeldRow),
+) -> Result<Missing> {
+    let held: HashSet<_> = held.iter().copied().collect();
     let mut missing = Missing::default();
     for row in rows {
         let attempt = row.attempt_ref();
-        if !held.contains(&attempt) {
-            missing.add(row)?;
-            continue;
-        }
-        registered.kept.push(attempt);
-        if row.cancel_requested {
-            registered.cancel.push(attempt);
+        match reconcile::fate(task_state(row.state)?, held.contains(&attempt), process) {
+            Fate::Keep => keep(row),
+            Fate::Release => missing.released.push(attempt),
+            Fate::Lose => missing.lost.push(attempt),
         }
     }
     Ok(missing)

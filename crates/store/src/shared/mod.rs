@@ -15,7 +15,7 @@ mod value;
 
 pub use ending::{Changed, Ending, EndingRow, LockedRow};
 pub use explain::{AHEAD_LIMIT, Concerned, ServingRow, counted, is_in_line};
-pub use held::{HeldRow, Missing, overtaken, refuse_stranger, released_of, sort_held};
+pub use held::{HeldRow, admit, overtaken, released_of, sort_held, sort_left};
 pub use report::Batch;
 pub use row::{AttemptRow, ClaimedRow, OutputRow, QueueRow, TaskRow, WorkerRow};
 pub use submission::{Created, SubmissionRow, Taken, answer};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use distrack_core::protocol::report::{self, Current, Judgement, Said};
 use distrack_core::{AttemptRef, Cause, Ended, Output, TaskState};
 use uuid::Uuid;
 
@@ -37,21 +38,18 @@ impl Batch {
     }
 
     fn add(&mut self, report: AttemptReport) -> Result<Receipt> {
-        let Some(row) = self.rows.get_mut(&report.attempt.task.as_uuid()) else { return Ok(Receipt::Stale) };
-        if row.epoch != report.attempt.epoch {
-            return Ok(Receipt::Stale);
-        }
-        let state = task_state(row.state)?;
-        if !state.is_held() {
-            return Ok(of_ended(row));
-        }
+        let Some(row) = self.rows.get_mut(&report.attempt.task.as_uuid()) else {
+            return Ok(receipt(report::judge(None, report.attempt.epoch, said(&report.event))));
+        };
+        let current = row.current()?;
+        let judgement = report::judge(Some(current), report.attempt.epoch, said(&report.event));
         // Epochs are small numbers, which anybody can guess; a session is not.
-        if report.session.is_some_and(|session| row.session_id != Some(session.as_uuid())) {
+        let stranger = report.session.is_some_and(|session| row.session_id != Some(session.as_uuid()));
+        if stranger && current.state.is_held() {
             return Ok(Receipt::Stale);
         }
-        match report.event {
-            AttemptEvent::Started { .. } if state == TaskState::Running => Ok(Receipt::Duplicate),
-            AttemptEvent::Started { ago } => {
+        match (judgement, report.event) {
+            (Judgement::Starts, AttemptEvent::Started { ago }) => {
                 row.state = TaskState::Running.code();
                 let mut progress = row.progress();
                 progress.started_at = Some(progress.picked_at.max(row.instant(ago)));
@@ -60,11 +58,11 @@ impl Batch {
                 self.starts.insert(report.attempt, ago);
                 Ok(Receipt::Recorded)
             }
-            AttemptEvent::Finished { ago, ran, outcome, output } => {
+            (Judgement::Ends, AttemptEvent::Finished { ago, ran, outcome, output }) => {
                 // One statement writes the end; a start of the same batch rides along.
                 let started = self.starts.remove(&report.attempt);
                 let ran = ran.or_else(|| started.map(|started| started.saturating_sub(ago)));
-                let began = ran.is_some() || state == TaskState::Running;
+                let began = report::began(current.state, ran.is_some());
                 let ended = Ended::Reported { outcome: &outcome, began };
                 let mut ending = Ending::decide(row, ended, report.jitter)?;
                 ending.ran = ran;
@@ -79,12 +77,31 @@ impl Batch {
                 self.endings.push(ending);
                 Ok(Receipt::Recorded)
             }
+            (judgement, _) => Ok(receipt(judgement)),
         }
     }
 }
 
-/// The receipt for a report of an attempt that is not held any more, but has the task's epoch.
-fn of_ended(row: &LockedRow) -> Receipt {
-    let recorded = row.cause.map_or(row.exit_code.is_some(), |cause| cause != Cause::WorkerLost.code());
-    if recorded { Receipt::Duplicate } else { Receipt::Stale }
+impl LockedRow {
+    /// The task as far as a report is concerned.
+    fn current(&self) -> Result<Current> {
+        let lost = Cause::WorkerLost.code();
+        let reported = self.cause.map_or(self.exit_code.is_some(), |cause| cause != lost);
+        Ok(Current { epoch: self.epoch, state: task_state(self.state)?, reported })
+    }
+}
+
+fn said(event: &AttemptEvent) -> Said {
+    match event {
+        AttemptEvent::Started { .. } => Said::Started,
+        AttemptEvent::Finished { .. } => Said::Finished,
+    }
+}
+
+fn receipt(judgement: Judgement) -> Receipt {
+    match judgement {
+        Judgement::Stale => Receipt::Stale,
+        Judgement::Duplicate => Receipt::Duplicate,
+        Judgement::Starts | Judgement::Ends => Receipt::Recorded,
+    }
 }
