@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What becomes of a task whose worker was lost while it held an attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnLost {
     /// Try again: the command may run more than once (at least once).
@@ -35,7 +35,7 @@ impl OnLost {
 }
 
 /// The wait before the next attempt: a random part of `initial × 2^(failures − 1)`, at most `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Backoff {
     /// The upper bound of the first wait.
     pub initial: Duration,
@@ -59,7 +59,7 @@ impl Backoff {
 }
 
 /// How often a task may be tried, and what counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     /// Attempts that may end by themselves; lost and interrupted ones do not count.
     pub max_attempts: u32,

@@ -9,7 +9,7 @@ use crate::state::TaskState;
 use crate::transition::{Ended, Event, Standing, Verdict};
 
 /// A task. `S` names the session that holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record<S> {
     /// Its state.
     pub state: TaskState,
@@ -43,7 +43,7 @@ pub enum Cancelled {
 }
 
 /// The registration that a slot belongs to, and who asks to fill it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seat<C> {
     /// The coordinator.
     pub coordinator: C,
