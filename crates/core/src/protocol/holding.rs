@@ -4,6 +4,7 @@
 //! refused for ever, since the coordinator has given it back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use super::dispatch::Acceptance;
 use crate::attempt::AttemptRef;
@@ -216,10 +217,17 @@ impl<R: Copy + PartialEq, W> Holding<R, W> {
 /// What was answered to assignments that are no longer held.
 ///
 /// Bounded: it forgets the oldest. A copy later than that many attempts is stopped by its epoch when it reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Recent {
     answers: BTreeMap<AttemptRef, Acceptance>,
     order: VecDeque<AttemptRef>,
+}
+
+impl Hash for Recent {
+    /// What is answered, not in which order it will be forgotten.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.answers.hash(state);
+    }
 }
 
 impl Recent {

@@ -50,9 +50,10 @@ pub fn admit(current: Option<Live<'_>>, instance: InstanceId, host: &str) -> Adm
     if instance < current.instance { Admission::Overtaken } else { Admission::Supersede }
 }
 
-/// Whether a later registration of the same process came first. Restated by `session_continue`.
+/// Whether a later registration of the same process came first, or this very one did: a copy that comes late does not
+/// know what was taken meanwhile. Restated by `session_continue`.
 pub fn is_overtaken(last: u64, sequence: u64) -> bool {
-    sequence < last
+    sequence <= last
 }
 
 /// What is known of the process that holds a session.

@@ -42,12 +42,14 @@ impl World {
     /// What can happen next, each with whether it costs a fault.
     pub(crate) fn steps(&self, bounds: &Bounds) -> Vec<(Step, bool)> {
         let mut steps = Vec::new();
-        for (message, earlier) in self.network.iter().enumerate() {
-            if message > 0 && self.network[message - 1] == *earlier {
+        for (message, content) in self.network.iter().enumerate() {
+            if message > 0 && self.network[message - 1] == *content {
                 continue;
             }
             steps.push((Step::Arrives { message }, false));
-            steps.push((Step::ArrivesAndIsCopied { message }, true));
+            if may_be_copied(content) {
+                steps.push((Step::ArrivesAndIsCopied { message }, true));
+            }
             steps.push((Step::IsDropped { message }, true));
         }
         (0..bounds.coordinators)
@@ -211,6 +213,7 @@ impl World {
             Step::CoordinatorCrashes { coordinator } => {
                 let here = &mut self.coordinators[coordinator as usize];
                 *here = crate::world::Coordinator { life: here.life + 1, ..Default::default() };
+                self.forget_the_dead();
             }
             Step::LeaseRunsOut { session } => self.sessions[session as usize].ended = true,
             Step::SweepLoses { task } => self.lose(attempt(task, self.tasks[task].epoch)),
@@ -243,6 +246,7 @@ impl World {
                 (here.registering, here.at) = (true, None);
                 let held = here.holding.begin_registration();
                 let (process, sequence) = (here.process, here.sequence);
+                self.forget_the_dead();
                 self.send(Message::Register { worker, process, sequence, to, held });
             }
             Step::WorkerSaysStarted { worker, task, epoch } => {
@@ -272,6 +276,7 @@ impl World {
                 *here = Worker { process, ..Worker::default() };
                 here.holding.restore(spool.keys().copied());
                 here.spool = spool;
+                self.forget_the_dead();
             }
             Step::WorkerDrains { worker } => self.workers[worker as usize].holding.drain(),
             Step::WorkerLeaves { worker } => {
@@ -365,6 +370,12 @@ impl World {
             _ => false,
         })
     }
+}
+
+/// An assignment is copied by its coordinator alone, which sends it again when it hears nothing: one call is executed
+/// once. What workers call may be repeated by whatever stands between.
+fn may_be_copied(message: &Message) -> bool {
+    matches!(message, Message::Register { .. } | Message::Report { .. } | Message::Deregister { .. })
 }
 
 fn concerns(message: &Message, coordinator: u8, delivery: &Delivery) -> bool {

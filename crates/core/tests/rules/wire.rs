@@ -31,7 +31,10 @@ impl World {
                     self.vacate(to.0, session, attempt);
                 }
                 let stale = is_stale(self.report(attempt, end));
-                self.send(Message::Receipt { worker, process, attempt, started: end.is_none(), stale });
+                // That a start was recorded changes nothing at the worker.
+                if stale || end.is_some() {
+                    self.send(Message::Receipt { worker, process, attempt, started: end.is_none(), stale });
+                }
             }
             Message::Receipt { worker, process, attempt, started, stale } => {
                 let here = &mut self.workers[worker as usize];

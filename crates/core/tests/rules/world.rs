@@ -213,8 +213,32 @@ impl World {
 
     /// Puts a message under way. The order of the network means nothing.
     pub(crate) fn send(&mut self, message: Message) {
+        if !self.is_heard(&message) {
+            return;
+        }
         let at = self.network.binary_search(&message).unwrap_or_else(|at| at);
         self.network.insert(at, message);
+    }
+
+    /// Removes messages that nobody will hear: fewer states, and the same histories.
+    pub(crate) fn forget_the_dead(&mut self) {
+        let network = std::mem::take(&mut self.network);
+        self.network = network.into_iter().filter(|message| self.is_heard(message)).collect();
+    }
+
+    fn is_heard(&self, message: &Message) -> bool {
+        match message {
+            Message::Register { to, .. }
+            | Message::Answer { to, .. }
+            | Message::Report { to, .. }
+            | Message::Deregister { to, .. } => self.lives(*to),
+            Message::Registered(answer) => {
+                let here = &self.workers[answer.worker as usize];
+                (here.process, here.sequence) == (answer.process, answer.sequence) && here.registering
+            }
+            Message::Receipt { worker, process, .. } => self.workers[*worker as usize].process == *process,
+            Message::Dispatch { .. } => true,
+        }
     }
 
     /// A step has broken a promise.
