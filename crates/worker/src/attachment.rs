@@ -63,6 +63,11 @@ impl Attachment {
         let _ = current.wait_for(other).await;
     }
 
+    /// The registration, now; `None` while the worker registers.
+    pub(crate) fn registration(&self) -> Option<Registration> {
+        self.current.borrow().as_ref().map(|attached| attached.registration)
+    }
+
     /// Who it is, now and whenever it changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Option<Attached>> {
         self.current.subscribe()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::AttemptRef;
+use distrack_core::protocol::holding::must_register_anew;
 use distrack_proto::v1::{Receipt, ReportAttemptsResponse};
 use distrack_telemetry::rpc::{self, ClientCalls};
 use distrack_telemetry::traces::now;
@@ -22,7 +23,7 @@ use tracing::{debug, error, warn};
 use crate::attachment::Attachment;
 use crate::backoff::Backoff;
 use crate::clock::Moment;
-use crate::held::Held;
+use crate::held::{Held, Registration};
 use crate::metrics::Instruments;
 use crate::outbox::{Batch, Item, Outbox};
 use crate::spool::{Spool, Spooled};
@@ -73,7 +74,10 @@ pub(crate) struct Delivery {
     pub(crate) instruments: Instruments,
 }
 
-type InFlight = Pin<Box<dyn Future<Output = (Batch, Result<Vec<Receipt>, Failure>)> + Send>>;
+/// What came of a call, and the registration under which it was made.
+type Answer = Result<(Registration, Vec<Receipt>), Failure>;
+
+type InFlight = Pin<Box<dyn Future<Output = (Batch, Answer)> + Send>>;
 
 #[derive(Debug)]
 enum Failure {
@@ -114,19 +118,19 @@ impl Delivery {
         }
     }
 
-    fn send(&self, batch: Batch) -> impl Future<Output = (Batch, Result<Vec<Receipt>, Failure>)> + use<> {
+    fn send(&self, batch: Batch) -> impl Future<Output = (Batch, Answer)> + use<> {
         send(self.attachment.clone(), batch, self.calls.clone(), self.traces.clone())
     }
 
-    fn settle(
-        &self,
-        batch: Batch,
-        result: Result<Vec<Receipt>, Failure>,
-        outbox: &mut Outbox,
-        backoff: &mut Backoff,
-    ) {
+    fn settle(&self, batch: Batch, result: Answer, outbox: &mut Outbox, backoff: &mut Backoff) {
         let refused = match result {
-            Ok(receipts) => return self.received(batch, &receipts, outbox, backoff),
+            Ok((registration, receipts)) => {
+                self.received(batch, &receipts, outbox, backoff);
+                if must_register_anew(registration, self.attachment.registration()) {
+                    self.attachment.renew();
+                }
+                return;
+            }
             Err(Failure::Moved) => return outbox.put_back(batch),
             Err(Failure::Refused(status)) => status,
         };
@@ -210,12 +214,7 @@ impl Delivery {
     }
 }
 
-async fn send(
-    attachment: Attachment,
-    batch: Batch,
-    calls: ClientCalls,
-    traces: Traces,
-) -> (Batch, Result<Vec<Receipt>, Failure>) {
+async fn send(attachment: Attachment, batch: Batch, calls: ClientCalls, traces: Traces) -> (Batch, Answer) {
     let mut attached = attachment.wait().await;
     let began = now();
     let request = batch.request(attached.registration.session);
@@ -238,7 +237,7 @@ async fn send(
     };
     let between = (began, now());
     spans::report(&traces, &attached.coordinator, &executed, rpc::status_name(status), between);
-    (batch, result)
+    (batch, result.map(|receipts| (attached.registration, receipts)))
 }
 
 fn receipts(answer: ReportAttemptsResponse, batch: &Batch) -> Result<Vec<Receipt>, Failure> {
@@ -248,7 +247,7 @@ fn receipts(answer: ReportAttemptsResponse, batch: &Batch) -> Result<Vec<Receipt
     Ok(answer.receipts().collect())
 }
 
-async fn wait(in_flight: &mut Option<InFlight>) -> (Batch, Result<Vec<Receipt>, Failure>) {
+async fn wait(in_flight: &mut Option<InFlight>) -> (Batch, Answer) {
     match in_flight {
         Some(call) => call.await,
         None => std::future::pending().await,

@@ -214,6 +214,14 @@ impl<R: Copy + PartialEq, W> Holding<R, W> {
     }
 }
 
+/// Whether a worker has to register anew after a receipt for a result that it reported under registration `reported`.
+///
+/// A later registration, or one that is under way, has said that the result is held, and it may have been said before
+/// the result was recorded. Nobody would ever free its slot: the coordinator that recorded it is not the one that counts.
+pub fn must_register_anew<R: PartialEq>(reported: R, now: Option<R>) -> bool {
+    now != Some(reported)
+}
+
 /// What was answered to assignments that are no longer held.
 ///
 /// Bounded: it forgets the oldest. A copy later than that many attempts is stopped by its epoch when it reports.

@@ -50,5 +50,16 @@ fn keeps_every_promise(bounds: Bounds) {
 #[test]
 fn x() {
     let v: Vec<u8> = std::env::var("W").unwrap().split(',').map(|x| x.parse().unwrap()).collect();
-    keeps_every_promise(Bounds { coordinators: v[0], workers: v[1], tasks: v[2], faults: v[3], epochs: v[4].into(), starts_told: v[5] == 1, retried: v[6] == 1, deadlines: v[6] == 1, slots: v[7].into(), ..SMALL });
+    keeps_every_promise(Bounds {
+        coordinators: v[0],
+        workers: v[1],
+        tasks: v[2],
+        faults: v[3],
+        epochs: v[4].into(),
+        starts_told: v[5] == 1,
+        retried: v[6] == 1,
+        deadlines: v[6] == 1,
+        slots: v[7].into(),
+        ..SMALL
+    });
 }

@@ -243,7 +243,7 @@ impl World {
                 let to = (coordinator, self.coordinators[coordinator as usize].life);
                 let here = &mut self.workers[worker as usize];
                 here.sequence += 1;
-                (here.registering, here.at) = (true, None);
+                (here.registering, here.renews, here.at) = (true, false, None);
                 let held = here.holding.begin_registration();
                 let (process, sequence) = (here.process, here.sequence);
                 self.forget_the_dead();
@@ -295,8 +295,8 @@ impl World {
     fn say(&mut self, worker: u8, of: AttemptRef, end: Option<End>) {
         let here = &self.workers[worker as usize];
         let (process, registration) = (here.process, here.holding.registration());
-        if let (Some(to), Some((session, _))) = (here.at, registration) {
-            self.send(Message::Report { worker, process, to, session, attempt: of, end });
+        if let (Some(to), Some(under)) = (here.at, registration) {
+            self.send(Message::Report { worker, process, to, under, attempt: of, end });
         }
     }
 
@@ -353,6 +353,9 @@ impl World {
             return !here.registering || !(soon || self.network.iter().any(asks));
         };
         let Some(at) = here.at else { return true };
+        if here.renews {
+            return true;
+        }
         let known = self.coordinators[at.0 as usize].attached.get(&session);
         !self.lives(at) || known.is_none_or(|attached| attached.attach != attach)
     }

@@ -2,7 +2,7 @@
 
 use distrack_core::AttemptRef;
 use distrack_core::protocol::dispatch::{Answer, Next, replaces};
-use distrack_core::protocol::holding::{Decision, Refusal};
+use distrack_core::protocol::holding::{Decision, Refusal, must_register_anew};
 
 use crate::world::{Attached, Bounds, Message, Registered, Stage, Wish, Word, World, is_stale};
 
@@ -23,25 +23,33 @@ impl World {
                 self.send(Message::Answer { to: from, attempt, tries, word });
             }
             Message::Answer { to, attempt, tries, word } => self.hear_answer(to, attempt, tries, word),
-            Message::Report { worker, process, to, session, attempt, end } => {
+            Message::Report { worker, process, to, under, attempt, end } => {
                 if !self.lives(to) {
                     return;
                 }
                 if end.is_some() {
-                    self.vacate(to.0, session, attempt);
+                    self.vacate(to.0, under.0, attempt);
                 }
                 let stale = is_stale(self.report(attempt, end));
                 // That a start was recorded changes nothing at the worker.
                 if stale || end.is_some() {
-                    self.send(Message::Receipt { worker, process, attempt, started: end.is_none(), stale });
+                    self.send(Message::Receipt {
+                        worker,
+                        process,
+                        under,
+                        attempt,
+                        started: end.is_none(),
+                        stale,
+                    });
                 }
             }
-            Message::Receipt { worker, process, attempt, started, stale } => {
+            Message::Receipt { worker, process, under, attempt, started, stale } => {
                 let here = &mut self.workers[worker as usize];
                 if here.process != process || here.gone {
                 } else if !started {
                     here.holding.forget(attempt);
                     here.spool.remove(&attempt);
+                    here.renews |= must_register_anew(under, here.holding.registration());
                 } else if stale && here.holding.running(attempt).is_some() {
                     here.wishes.insert(attempt, Wish::Superseded);
                 }

@@ -69,8 +69,8 @@ pub(crate) enum Message {
     Registered(Registered),
     Dispatch { from: Life, session: u8, attach: i64, attempt: AttemptRef, tries: u32 },
     Answer { to: Life, attempt: AttemptRef, tries: u32, word: Word },
-    Report { worker: u8, process: u8, to: Life, session: u8, attempt: AttemptRef, end: Option<End> },
-    Receipt { worker: u8, process: u8, attempt: AttemptRef, started: bool, stale: bool },
+    Report { worker: u8, process: u8, to: Life, under: (u8, i64), attempt: AttemptRef, end: Option<End> },
+    Receipt { worker: u8, process: u8, under: (u8, i64), attempt: AttemptRef, started: bool, stale: bool },
     Deregister { to: Life, session: u8 },
 }
 
@@ -146,6 +146,8 @@ pub(crate) struct Worker {
     pub(crate) spool: BTreeMap<AttemptRef, End>,
     pub(crate) sequence: u64,
     pub(crate) registering: bool,
+    /// Whether the last registration said something that is no longer true.
+    pub(crate) renews: bool,
     pub(crate) at: Option<Life>,
 }
 
