@@ -60,7 +60,6 @@ pub(crate) fn explore(bounds: &Bounds) -> Explored {
             }
         }
         frontier = next;
-        eprintln!("{depth} {} {steps} {}", explorer.from.len(), frontier.len());
         depth += 1;
     }
     explorer.find_stuck();

@@ -19,7 +19,7 @@ mod world;
 use std::time::Duration;
 
 use distrack_core::{Backoff, OnLost, RetryPolicy};
-use explore::explore;
+use explore::{Explored, explore};
 use world::Bounds;
 
 const SMALL: Bounds = Bounds {
@@ -40,26 +40,61 @@ const SMALL: Bounds = Bounds {
 };
 
 fn keeps_every_promise(bounds: Bounds) {
-    let began = std::time::Instant::now();
-    let explored = explore(&bounds);
-    println!("{:?}", began.elapsed());
-    println!("{explored:?} in {bounds:?}");
-    assert!(explored.states > 100, "the fleet did something");
+    let Explored { states, steps, depth } = explore(&bounds);
+    println!("{states} states, {steps} steps, the longest history has {depth}");
+    assert!(states > 1000, "the fleet did something");
 }
 
 #[test]
-fn x() {
-    let v: Vec<u8> = std::env::var("W").unwrap().split(',').map(|x| x.parse().unwrap()).collect();
-    keeps_every_promise(Bounds {
-        coordinators: v[0],
-        workers: v[1],
-        tasks: v[2],
-        faults: v[3],
-        epochs: v[4].into(),
-        starts_told: v[5] == 1,
-        retried: v[6] == 1,
-        deadlines: v[6] == 1,
-        slots: v[7].into(),
-        ..SMALL
-    });
+fn one_worker_keeps_every_promise() {
+    keeps_every_promise(Bounds { faults: 2, epochs: 2, starts_told: false, ..SMALL });
+}
+
+#[test]
+fn a_worker_that_tells_of_starts_keeps_every_promise() {
+    keeps_every_promise(SMALL);
+}
+
+#[test]
+fn two_coordinators_and_two_workers_keep_every_promise() {
+    keeps_every_promise(Bounds { coordinators: 2, workers: 2, ..SMALL });
+}
+
+#[test]
+fn two_tasks_keep_every_promise() {
+    keeps_every_promise(Bounds { tasks: 2, deadlines: true, starts_told: false, ..SMALL });
+}
+
+#[test]
+fn a_task_that_a_user_retries_keeps_every_promise() {
+    keeps_every_promise(Bounds { tasks: 2, retried: true, starts_told: false, ..SMALL });
+}
+
+#[test]
+fn a_task_that_may_run_once_keeps_every_promise() {
+    let policy = RetryPolicy { max_attempts: 1, on_lost: OnLost::Fail, ..SMALL.policy };
+    keeps_every_promise(Bounds { policy, faults: 2, epochs: 2, starts_told: false, ..SMALL });
+}
+
+#[test]
+fn a_fleet_without_faults_keeps_every_promise() {
+    keeps_every_promise(Bounds { coordinators: 2, workers: 2, tasks: 2, faults: 0, ..SMALL });
+}
+
+#[test]
+#[ignore = "minutes: cargo test -p distrack-core --test rules -- --ignored"]
+fn two_coordinators_two_workers_and_two_tasks_keep_every_promise() {
+    keeps_every_promise(Bounds { coordinators: 2, workers: 2, tasks: 2, starts_told: false, ..SMALL });
+}
+
+#[test]
+#[ignore = "minutes: cargo test -p distrack-core --test rules -- --ignored"]
+fn two_coordinators_keep_every_promise_under_two_faults() {
+    keeps_every_promise(Bounds { coordinators: 2, faults: 2, starts_told: false, ..SMALL });
+}
+
+#[test]
+#[ignore = "minutes: cargo test -p distrack-core --test rules -- --ignored"]
+fn one_worker_keeps_every_promise_under_three_faults() {
+    keeps_every_promise(Bounds { faults: 3, starts_told: false, ..SMALL });
 }

@@ -153,6 +153,7 @@ macro_rules! conformance_cases {
                 a_lost_worker_that_comes_back_begins_anew,
                 a_cancelled_attempt_that_its_worker_does_not_hold_is_cancelled,
                 an_overtaken_registration_changes_nothing,
+                a_copy_of_a_registration_gives_nothing_back,
             }
             lease {
                 only_live_sessions_of_the_coordinator_are_renewed,
@@ -224,7 +225,7 @@ macro_rules! conformance_cases {
                 a_result_and_a_sweep_never_both_count,
                 a_registration_and_a_sweep_leave_the_worker_a_live_session,
                 what_is_claimed_beside_a_registration_is_given_back_by_it,
-                one_registration_sent_by_many_at_once_opens_one_session,
+                of_the_copies_of_a_registration_one_is_answered,
                 of_two_hosts_with_one_worker_id_one_is_refused,
             }
         }

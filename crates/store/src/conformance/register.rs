@@ -211,3 +211,13 @@ pub async fn an_overtaken_registration_changes_nothing(store: Db) {
     );
     assert_eq!(worker.renew(LONG).await.alive, [worker.session]);
 }
+
+pub async fn a_copy_of_a_registration_gives_nothing_back(store: Db) {
+    let worker = Worker::join(&store).await;
+    submit(&store, echo()).await;
+    let taken = worker.claim(1).await.remove(0).attempt;
+    let refused = store.register(worker.registration.clone()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let attempt = report(&store, finished(taken, Outcome::success())).await;
+    assert_eq!(attempt, Receipt::Recorded, "the worker has it, and the copy did not know of it");
+}
