@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use super::fixtures::{Db, all_at_once, echo, later, new_task, state, submit, without_key};
 use super::fleet::Worker;
-use crate::{ListQuery, SubmitMode};
+use crate::{ListQuery, Registration, SubmitMode};
 
 /// Polls a call this often and drops it.
 async fn abandon<T>(call: impl Future<Output = T>, polls: u32) {
@@ -31,7 +31,8 @@ pub async fn a_dropped_call_leaves_the_store_usable_and_nothing_half_done(store:
         abandon(store.submit(batch, SubmitMode::AllOrNone), polls).await;
         abandon(store.cancel(ids[0]), polls).await;
         abandon(store.claim(worker.request(1)), polls).await;
-        abandon(store.register(worker.registration.clone()), polls).await;
+        let sequence = 1 + u64::from(polls);
+        abandon(store.register(Registration { sequence, ..worker.registration.clone() }), polls).await;
         let stored = store.get(ids).await.expect("tasks are read");
         assert!(stored.is_empty() || stored.len() == 3, "all or none, not {}", stored.len());
     }

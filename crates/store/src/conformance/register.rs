@@ -16,8 +16,9 @@ pub async fn a_first_registration_opens_a_session(store: Db) {
 pub async fn the_same_process_continues_its_session(store: Db) {
     let registration = stranger();
     let first = store.register(registration.clone()).await.expect("a worker registers");
-    for n in 1..=3 {
-        let again = store.register(registration.clone()).await.expect("a worker registers again");
+    for n in 1..=3_i64 {
+        let next = Registration { sequence: n.unsigned_abs() + 1, ..registration.clone() };
+        let again = store.register(next).await.expect("a worker registers again");
         assert_eq!(
             again,
             Registered::new(first.session, first.attach + n),

@@ -72,6 +72,32 @@ async fn a_worker_that_is_not_known_any_more_registers_anew_with_what_it_holds()
 }
 
 #[tokio::test]
+async fn a_worker_whose_result_is_received_beside_a_registration_registers_anew() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().reports_wait = true;
+    let program = Some(v1::command::Program::Noop(v1::Noop {}));
+    let command = v1::Command { program, timeout_ms: 1, ..v1::Command::default() };
+    let noop = v1::Assignment { command: Some(command), ..assignment("") };
+    let attempt = noop.attempt.clone().unwrap();
+    assert_eq!(worker.dispatch(&fake, vec![noop]).await.unwrap(), [Acceptance::Accepted]);
+    until("its result is under way", || fake.state().reports_begun > 0).await;
+    {
+        let mut state = fake.state();
+        state.registrations_hang = true;
+        state.heartbeat_error = Some(Code::NotFound);
+    }
+    until("registers anew", || fake.state().registrations.len() == 2).await;
+    assert_eq!(fake.state().registrations[1].held, [attempt], "it says that it holds the result");
+    fake.state().reports_wait = false;
+    until("the result is received", || worker.shows("distrack_spool_records 0")).await;
+    fake.state().registrations_hang = false;
+    // Or the coordinator would wait for the result for ever, and keep its slot.
+    until("takes it back", || fake.state().registrations.get(2).is_some_and(|third| third.held.is_empty()))
+        .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_worker_that_is_registering_says_try_again_and_takes_nothing() {
     let (_dir, fake, worker) = pair().await;
     let (session, attach) = fake.registration();

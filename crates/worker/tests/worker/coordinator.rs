@@ -40,6 +40,10 @@ pub(crate) struct State {
     /// Fails each call that has a report of an attempt of this epoch.
     pub(crate) poison: Option<(i64, Code)>,
     pub(crate) reports_hang: bool,
+    /// Keeps answers to reports back.
+    pub(crate) reports_wait: bool,
+    /// Calls that came, answered or not.
+    pub(crate) reports_begun: usize,
     /// Keeps answers to registrations back.
     pub(crate) registrations_hang: bool,
     pub(crate) receipts: HashMap<i64, Receipt>,
@@ -166,6 +170,10 @@ impl CoordinatorService for Service {
         &self,
         request: Request<ReportAttemptsRequest>,
     ) -> Result<Response<ReportAttemptsResponse>, Status> {
+        self.0.lock().unwrap().reports_begun += 1;
+        while self.0.lock().unwrap().reports_wait {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let hang = self.0.lock().unwrap().reports_hang;
         if hang {
             std::future::pending::<()>().await;
