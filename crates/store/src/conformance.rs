@@ -34,6 +34,7 @@ mod register;
 mod release;
 mod report;
 mod retry;
+mod rules;
 mod schema;
 mod submit;
 mod trace;

@@ -95,3 +95,43 @@ pub fn kill(held: &[AttemptRef], kept: &[AttemptRef]) -> Vec<AttemptRef> {
     let kept: HashSet<_> = kept.iter().copied().collect();
     held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TaskId;
+
+    #[test]
+    fn a_worker_id_belongs_to_one_process_at_a_time() {
+        let [older, newer] = [1, 2].map(|n| InstanceId::from(uuid::Uuid::from_u128(n)));
+        let live = |instance, leased| Some(Live { instance, host: "here", leased });
+        assert_eq!(admit(None, older, "here"), Admission::Open);
+        assert_eq!(admit(live(older, true), older, "here"), Admission::Continue);
+        assert_eq!(admit(live(older, true), newer, "here"), Admission::Supersede);
+        assert_eq!(admit(live(newer, true), older, "here"), Admission::Overtaken);
+        assert_eq!(admit(live(older, true), newer, "there"), Admission::OtherHost);
+        assert_eq!(admit(live(older, false), newer, "there"), Admission::Supersede);
+    }
+
+    #[test]
+    fn only_what_a_living_process_never_said_it_started_is_given_back() {
+        use TaskState::{Dispatched, Running};
+        assert_eq!(fate(Dispatched, true, Process::Same), Fate::Keep);
+        assert_eq!(fate(Dispatched, false, Process::Same), Fate::Release);
+        assert_eq!(fate(Running, false, Process::Same), Fate::Lose);
+        assert_eq!(fate(Dispatched, false, Process::Leaving), Fate::Release);
+        assert_eq!(fate(Dispatched, false, Process::Gone), Fate::Lose);
+        assert_eq!(fate(Running, true, Process::Gone), Fate::Keep, "its result lies in the spool");
+    }
+
+    #[test]
+    fn what_the_database_does_not_have_is_killed() {
+        let [one, two] = [1, 2].map(|epoch| AttemptRef { task: TaskId::new(), epoch });
+        assert_eq!(kill(&[one, two], &[two]), [one]);
+    }
+
+    #[test]
+    fn a_registration_counts_once() {
+        assert!(is_overtaken(2, 1) && is_overtaken(2, 2) && !is_overtaken(2, 3));
+    }
+}

@@ -55,3 +55,27 @@ pub fn judge(task: Option<Current>, epoch: i64, said: Said) -> Judgement {
 pub fn began(state: TaskState, tells_how_long: bool) -> bool {
     tells_how_long || state == TaskState::Running
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn current(state: TaskState, reported: bool) -> Option<Current> {
+        Some(Current { epoch: 2, state, reported })
+    }
+
+    #[test]
+    fn only_the_attempt_that_is_held_is_reported() {
+        use Said::{Finished, Started};
+        assert_eq!(judge(None, 2, Finished), Judgement::Stale);
+        for state in TaskState::ALL {
+            assert_eq!(judge(current(state, true), 1, Finished), Judgement::Stale, "an older epoch");
+            assert_eq!(judge(current(state, true), 3, Finished), Judgement::Stale, "one that never was");
+        }
+        assert_eq!(judge(current(TaskState::Dispatched, false), 2, Started), Judgement::Starts);
+        assert_eq!(judge(current(TaskState::Running, false), 2, Started), Judgement::Duplicate);
+        assert_eq!(judge(current(TaskState::Running, false), 2, Finished), Judgement::Ends);
+        assert_eq!(judge(current(TaskState::Completed, true), 2, Finished), Judgement::Duplicate);
+        assert_eq!(judge(current(TaskState::Pending, false), 2, Finished), Judgement::Stale, "it was lost");
+    }
+}

@@ -4,7 +4,7 @@
 //! be late, lost, copied or overtaken, any process may crash at any step, any lease may run out, and users cancel and
 //! retry: every combination of so many faults as a world permits is tried. What is left out: several hosts with one
 //! worker id, more attempts than a worker remembers answers of, assignments that a worker cannot read, commands that
-//! outlive the process of their worker.
+//! outlive the process of their worker, reports that a coordinator refuses for good.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a step or message concerns few")]
 #![expect(clippy::cast_possible_truncation, reason = "the fleet is small")]

@@ -220,6 +220,9 @@ macro_rules! conformance_cases {
                 a_cancel_and_a_result_agree_on_the_end,
                 a_result_and_the_loss_of_its_worker_never_both_count,
             }
+            rules {
+                every_step_in_every_state_does_what_the_rules_say,
+            }
             races_sessions {
                 sweepers_at_once_lose_everything_once,
                 a_result_and_a_sweep_never_both_count,
