@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, [&root])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets it")?);
     std::fs::write(out.join("distrack.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    // `Debug` of it and of what is in it is written by hand: the generated one would show secrets.
+    tonic_prost_build::configure()
+        .bytes(".")
+        .skip_debug([".distrack.v1.Command"])
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use distrack_core::protocol::dispatch::{self, Next, Sending};
-use distrack_core::{AttemptRef, SessionId};
+use distrack_core::{AttemptRef, Secret, SessionId};
 use distrack_proto::v1::{Acceptance, Assignment, DispatchRequest};
 use distrack_proto::{MAX_BATCH, MAX_MESSAGE, convert};
 use distrack_store::{Claimed, Slot};
@@ -134,8 +134,11 @@ fn split(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
 }
 
 fn size_bound(claimed: &Claimed) -> usize {
-    let env: usize = claimed.spec.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
-    claimed.spec.program.to_string().len() * 2 + env + 1024
+    let spec = &claimed.spec;
+    let env: usize = spec.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
+    let secret = |(name, secret): (&String, &Secret)| name.len() + secret.expose().len() + 16;
+    let secrets: usize = spec.env_secret.iter().map(secret).sum();
+    spec.program.to_string().len() * 2 + env + secrets + 1024
 }
 
 async fn deliver(coordinator: &Coordinator, mut delivery: Delivery) {

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::TaskId;
 use crate::retry::{Backoff, OnLost, RetryPolicy};
+use crate::secret::Secret;
 use crate::spec::{Executor, OnOutputLimit, Program, QueueName, TaskSpec};
 use crate::state::TaskState;
 use crate::task::Task;
@@ -16,9 +17,9 @@ use crate::trace::TraceContext;
 pub const MAX_COMMAND: usize = 64 * 1024;
 /// The most items of `argv`.
 pub const MAX_ARGV: usize = 1024;
-/// The most variables of `env`.
+/// The most variables of `env`, and of `env_secret`.
 pub const MAX_ENV: usize = 128;
-/// The largest sum of the names and values of `env`, in bytes.
+/// The largest sum of the names and values of `env`, and of `env_secret`, in bytes.
 pub const MAX_ENV_BYTES: usize = 64 * 1024;
 /// The most labels, and the most items of `requires`.
 pub const MAX_LABELS: usize = 32;
@@ -54,6 +55,8 @@ pub struct TaskDraft {
     pub priority: Option<i32>,
     /// Variables for the command.
     pub env: BTreeMap<String, String>,
+    /// Variables for the command whose values nobody is shown.
+    pub env_secret: BTreeMap<String, Secret>,
     /// The directory to run in.
     pub cwd: Option<String>,
     /// How long an attempt may run.
@@ -134,7 +137,16 @@ impl NewTask {
         let queue = check.queue(draft.queue);
         let priority = check.priority(draft.priority);
         let due = check.due(draft.delay_seconds, draft.scheduled_at, id);
-        check.env(&draft.env);
+        check.env("env", draft.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let secrets = draft.env_secret.iter().map(|(name, secret)| (name.as_str(), secret.expose()));
+        check.env("env_secret", secrets);
+        for name in draft.env_secret.keys().filter(|name| draft.env.contains_key(*name)) {
+            check.refuse(&format!("env_secret.{}", name.escape_default()), "must not be in env too");
+        }
+        check.require(!draft.env_secret.contains_key("PATH"), "env_secret.PATH", || {
+            "must not be secret: errors name the PATH that a program is not found in; give it in env"
+                .to_owned()
+        });
         check.cwd(draft.cwd.as_deref());
         let timeout = check.timeout(draft.timeout);
         let max_attempts = draft.max_attempts.unwrap_or(1);
@@ -152,6 +164,7 @@ impl NewTask {
             spec: TaskSpec {
                 program,
                 env: draft.env,
+                env_secret: draft.env_secret,
                 cwd: draft.cwd,
                 timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
                 executor: draft.executor.unwrap_or_default(),
@@ -300,17 +313,17 @@ impl Check {
         Due::After(Duration::ZERO)
     }
 
-    fn env(&mut self, env: &BTreeMap<String, String>) {
-        self.require(env.len() <= MAX_ENV, "env", || {
+    fn env<'a>(&mut self, field: &str, env: impl ExactSizeIterator<Item = (&'a str, &'a str)> + Clone) {
+        self.require(env.len() <= MAX_ENV, field, || {
             format!("must have at most {MAX_ENV} entries, not {}", env.len())
         });
-        let bytes: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.require(bytes <= MAX_ENV_BYTES, "env", || {
+        let bytes: usize = env.clone().map(|(name, value)| name.len() + value.len()).sum();
+        self.require(bytes <= MAX_ENV_BYTES, field, || {
             format!("must be at most {MAX_ENV_BYTES} bytes in all, not {bytes}")
         });
         for (name, value) in env {
             let good = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
-            self.require(good, &format!("env.{}", name.escape_default()), || {
+            self.require(good, &format!("{field}.{}", name.escape_default()), || {
                 "a name must not be empty or contain '=', and neither may contain a NUL character".to_owned()
             });
         }

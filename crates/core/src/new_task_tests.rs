@@ -19,6 +19,14 @@ fn map(entries: usize, key: usize, value: usize) -> BTreeMap<String, String> {
     (0..entries).map(|n| (format!("{n:0>key$}"), "v".repeat(value))).collect()
 }
 
+fn one(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+fn secrets(texts: BTreeMap<String, String>) -> BTreeMap<String, Secret> {
+    texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect()
+}
+
 #[test]
 fn a_command_alone_gets_the_defaults() {
     let task = parse(echo()).unwrap();
@@ -62,6 +70,7 @@ fn limits_hold_at_their_edges() {
         TaskDraft { command: Some("x".repeat(MAX_COMMAND)), ..echo() },
         TaskDraft { command: None, argv: Some(vec!["x".to_owned(); MAX_ARGV]), ..echo() },
         TaskDraft { env: map(MAX_ENV, 8, 8), ..echo() },
+        TaskDraft { env_secret: secrets(map(MAX_ENV, 8, 8)), env: one("b", ""), ..echo() },
         TaskDraft { labels: map(MAX_LABELS, 63, 256), ..echo() },
         TaskDraft { delay_seconds: Some(MAX_DELAY.as_secs_f64()), ..echo() },
         TaskDraft { timeout: Some(Duration::from_millis(1)), ..echo() },
@@ -87,6 +96,13 @@ fn limits_hold_at_their_edges() {
         ("env", TaskDraft { env: map(MAX_ENV + 1, 8, 8), ..echo() }),
         ("env", TaskDraft { env: map(2, 8, MAX_ENV_BYTES), ..echo() }),
         ("env.A=B", TaskDraft { env: BTreeMap::from([("A=B".to_owned(), String::new())]), ..echo() }),
+        ("env_secret", TaskDraft { env_secret: secrets(map(MAX_ENV + 1, 8, 8)), ..echo() }),
+        ("env_secret", TaskDraft { env_secret: secrets(map(2, 8, MAX_ENV_BYTES)), ..echo() }),
+        ("env_secret.A=B", TaskDraft { env_secret: secrets(one("A=B", "")), ..echo() }),
+        ("env_secret.", TaskDraft { env_secret: secrets(one("", "x")), ..echo() }),
+        ("env_secret.A", TaskDraft { env_secret: secrets(one("A", "\0")), ..echo() }),
+        ("env_secret.PATH", TaskDraft { env_secret: secrets(one("PATH", "/bin")), ..echo() }),
+        ("env_secret.A", TaskDraft { env_secret: secrets(one("A", "x")), env: one("A", "x"), ..echo() }),
         ("labels", TaskDraft { labels: map(MAX_LABELS + 1, 8, 8), ..echo() }),
         ("requires", TaskDraft { requires: map(MAX_LABELS + 1, 8, 8), ..echo() }),
         ("delay_seconds", TaskDraft { delay_seconds: Some(-0.001), ..echo() }),
@@ -136,9 +152,24 @@ fn limits_hold_at_their_edges() {
 
 #[test]
 fn a_spec_comes_back_from_its_stored_form() {
-    let task = parse(TaskDraft { cwd: Some("/tmp".to_owned()), env: map(2, 2, 2), ..echo() }).unwrap();
+    let env_secret = secrets(one("TOKEN", "hunter2"));
+    let draft = TaskDraft { cwd: Some("/tmp".to_owned()), env: map(2, 2, 2), env_secret, ..echo() };
+    let task = parse(draft).unwrap();
+    assert!(!format!("{task:?}").contains("hunter2"));
     let stored = serde_json::to_string(&task.spec).unwrap();
     assert_eq!(serde_json::from_str::<TaskSpec>(&stored).unwrap(), task.spec);
+}
+
+#[test]
+fn a_spec_that_cannot_be_read_tells_no_secret() {
+    for secrets in [r#""hunter2""#, r#"{"TOKEN":["hunter2"]}"#, r#"{"TOKEN":202020}"#, "[202020]"] {
+        let stored = format!(r#"{{"command":"x","timeout_ms":1,"env_secret":{secrets}}}"#);
+        let error = serde_json::from_str::<TaskSpec>(&stored).unwrap_err().to_string();
+        assert!(
+            error.contains("secrets must be") && !error.contains("hunter2") && !error.contains("2020"),
+            "{error}"
+        );
+    }
 }
 
 proptest! {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::{self, Secret};
+
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +60,9 @@ pub struct TaskSpec {
     /// Variables added to the clean environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Variables added to it whose values nobody is shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "secret::exposed")]
+    pub env_secret: BTreeMap<String, Secret>,
     /// The directory to run in; the worker's own when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,

@@ -268,6 +268,33 @@ fn a_submission_becomes_the_apis_request() {
 }
 
 #[test]
+fn a_secret_comes_from_the_environment_or_a_file_and_is_said_by_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    std::fs::write(&file, "hunter2\r\n").unwrap();
+    let line = format!("submit --env-secret TOKEN --env-secret=KEY=@{} -- date", file.display());
+    let variables = [("TOKEN", "hunter2")];
+    let plan = planned(&line, &variables).unwrap();
+    assert!(plan.contains(r#"secrets: {"KEY": …, "TOKEN": …}"#) && !plan.contains("hunter2"), "{plan}");
+
+    let line = "submit --env-secret=TOKEN=hunter2 --env-secret NONE --env-secret=A=@/no/such/file --env TOKEN=1 \
+                --env-secret=PATH -- date";
+    let said = planned(line, &[("TOKEN", "x"), ("PATH", "/bin")]).unwrap_err();
+    for part in [
+        "4 problems",
+        "--env-secret=TOKEN: takes no value here",
+        "--env-secret=NONE: is not in the environment",
+        "--env-secret=A: /no/such/file: No such file",
+        "--env-secret.PATH: must not be secret",
+    ] {
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+    let said = planned("submit --env-secret TOKEN --env TOKEN=1 -- date", &variables).unwrap_err();
+    assert!(said.contains("--env-secret.TOKEN: must not be in env too"), "{said}");
+}
+
+#[test]
 fn a_wrong_submission_is_refused_before_it_is_sent_with_all_that_is_wrong() {
     let line = "submit --delay=1 --at=2030-01-31T09:30:00Z --queue=A --priority=101 --label=x --timeout=31d \
                 --retries=100 --on-lost=maybe --cwd=tmp --idempotency-key=ü --wait=soon -o yaml -- date";

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use distrack_core as core;
 use distrack_core::outcome::{Outcome, Usage};
-use distrack_core::{AttemptRef, Cause, Executor, OnOutputLimit, Output, Program, StreamOutput, TaskSpec};
+use distrack_core::{
+    AttemptRef, Cause, Executor, OnOutputLimit, Output, Program, Secret, StreamOutput, TaskSpec,
+};
 use uuid::Uuid;
 
 use crate::v1;
@@ -92,6 +94,11 @@ impl From<TaskSpec> for v1::Command {
         Self {
             program: Some(program),
             env: spec.env.into_iter().collect(),
+            env_secret: spec
+                .env_secret
+                .into_iter()
+                .map(|(name, secret)| (name, secret.into_exposed()))
+                .collect(),
             cwd: spec.cwd.unwrap_or_default(),
             timeout_ms,
             fail_on_output_limit: spec.on_output_limit == OnOutputLimit::Fail,
@@ -119,6 +126,7 @@ pub fn task_spec(command: v1::Command) -> Result<TaskSpec, Invalid> {
     Ok(TaskSpec {
         program,
         env: command.env.into_iter().collect(),
+        env_secret: command.env_secret.into_iter().map(|(name, text)| (name, Secret::new(text))).collect(),
         cwd: Some(command.cwd).filter(|cwd| !cwd.is_empty()),
         timeout_ms: command.timeout_ms,
         executor,
@@ -313,12 +321,16 @@ mod tests {
         let spec = TaskSpec {
             program: Program::Argv(vec!["ls".to_owned(), "-l".to_owned()]),
             env: [("A".to_owned(), "b".to_owned())].into(),
+            env_secret: [("S".to_owned(), Secret::new("hunter2"))].into(),
             cwd: Some("/tmp".to_owned()),
             timeout_ms: 5,
             executor: Executor::Process,
             on_output_limit: OnOutputLimit::Fail,
         };
-        assert_eq!(task_spec(spec.clone().into()).unwrap(), spec);
+        let wire = v1::Command::from(spec.clone());
+        let shown = format!("{wire:?}");
+        assert!(shown.contains("ls") && shown.contains("\"S\"") && !shown.contains("hunter2"), "{shown}");
+        assert_eq!(task_spec(wire).unwrap(), spec);
         assert_eq!(task_spec(v1::Command::default()).unwrap_err().field, "command.program");
     }
 

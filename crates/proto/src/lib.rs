@@ -3,6 +3,7 @@
 //! The protocol itself is documented in `proto/distrack/v1/*.proto`, message by message.
 
 pub mod convert;
+mod debug;
 
 /// The generated code of package `distrack.v1`.
 #[allow(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use distrack_core::Secret;
 use serde::Serialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -39,6 +40,17 @@ pub(crate) fn of_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     deserializer.deserialize_map(Names)
+}
+
+/// Reads names with their secrets, each name once. Serde's own complaints quote what they found; these do not.
+pub(crate) fn of_secrets<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Secret>, D::Error> {
+    let texts = of_text(deserializer).map_err(|error| match error.to_string() {
+        twice if twice.starts_with("duplicate field `") => error,
+        _ => D::Error::custom("must be an object of texts"),
+    })?;
+    Ok(texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect())
 }
 
 struct Names;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use distrack_core::{Executor, OnLost, OnOutputLimit, TaskDraft};
+use distrack_core::{Executor, OnLost, OnOutputLimit, Secret, TaskDraft, secret};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,6 +48,15 @@ pub(crate) struct TaskRequest {
     /// Variables added to the clean environment: at most 128, 64 KiB in all. Values are never shown again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "object::of_text")]
     env: BTreeMap<String, String>,
+    /// The same, for secrets: nothing shows or logs a value, also not this API. No name may be in `env` too.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "secret::exposed::serialize",
+        deserialize_with = "object::of_secrets"
+    )]
+    #[schema(value_type = BTreeMap<String, String>, write_only)]
+    env_secret: BTreeMap<String, Secret>,
     /// The directory to run in, an absolute path on the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cwd: Option<String>,
@@ -118,6 +127,7 @@ impl From<TaskRequest> for TaskDraft {
             queue: request.queue,
             priority: request.priority,
             env: request.env,
+            env_secret: request.env_secret,
             cwd: request.cwd,
             timeout: request.timeout.map(|Span(limit)| limit),
             max_attempts: request.max_attempts,

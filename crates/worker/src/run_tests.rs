@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distrack_core::{TaskSpec, Usage};
+use distrack_core::{Secret, TaskSpec, Usage};
 use tempfile::TempDir;
 
 use super::*;
@@ -299,6 +299,8 @@ async fn the_environment_is_what_is_listed_and_nothing_else() {
     assignment.spec.env.insert("MINE".to_owned(), "1".to_owned());
     assignment.spec.env.insert("DISTRACK_ATTEMPT".to_owned(), "forged".to_owned());
     assignment.spec.env.insert("DISTRACK_WORKER".to_owned(), "forged".to_owned());
+    assignment.spec.env_secret.insert("TOKEN".to_owned(), Secret::new("hunter2"));
+    assignment.spec.env_secret.insert("DISTRACK_EPOCH".to_owned(), Secret::new("forged"));
     let trace = assignment.trace.as_mut().unwrap();
     trace.state = "a=b".to_owned();
     let traceparent = trace.traceparent();
@@ -315,6 +317,7 @@ async fn the_environment_is_what_is_listed_and_nothing_else() {
             "DISTRACK_WORKER=a worker of the tests".to_owned(),
             "MINE=1".to_owned(),
             "PATH=/usr/bin:/bin".to_owned(),
+            "TOKEN=hunter2".to_owned(),
             format!("TRACEPARENT={traceparent}"),
             "TRACESTATE=a=b".to_owned(),
         ]

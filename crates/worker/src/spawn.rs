@@ -4,6 +4,7 @@
 //! and nothing is to run between fork and exec. With a fork the cost grows with the worker's memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::settings::DEFAULT_PATH;
 use crate::{explain, hardening};
 
 /// What a process is started from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Launch {
     /// What to run.
     pub(crate) program: Program,
@@ -42,6 +43,18 @@ pub(crate) struct Started {
     pub(crate) child: Child,
     /// Its control group, if it has one of its own.
     pub(crate) contained: Option<AttemptGroup>,
+}
+
+impl fmt::Debug for Launch {
+    /// The names of the variables alone: some are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { program, env, cwd } = self;
+        f.debug_struct("Launch")
+            .field("program", program)
+            .field("env", &env.keys())
+            .field("cwd", cwd)
+            .finish()
+    }
 }
 
 /// Why a process could not be started.
@@ -69,6 +82,8 @@ impl Launch {
             isolation.policy.as_ref().and_then(|policy| policy.admit_env(&assignment.spec.env).err());
         let mut env = base.clone();
         env.extend(assignment.spec.env.clone());
+        let secrets = assignment.spec.env_secret.iter();
+        env.extend(secrets.map(|(name, secret)| (name.clone(), secret.expose().to_owned())));
         let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
         set("DISTRACK_TASK_ID", assignment.attempt.task.to_string());
         set("DISTRACK_ATTEMPT", assignment.number.to_string());

@@ -38,6 +38,7 @@ fn spec(program: Program) -> TaskSpec {
     TaskSpec {
         program,
         env: [].into(),
+        env_secret: [].into(),
         cwd: None,
         timeout_ms: 20_000,
         executor: Executor::Process,

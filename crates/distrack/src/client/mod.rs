@@ -94,7 +94,7 @@ pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) ->
     let mut args = Args::new(matches, reader.problems());
     let format = args.one("output", Format::parse);
     let request = match name {
-        "submit" => submit::read(args).map(Request::Submit),
+        "submit" => submit::read(args, environment).map(Request::Submit),
         "status" => view::read_status(args).map(Request::View),
         "workers" => Some(Request::View(View::Workers)),
         "queues" => Some(Request::View(View::Queues)),

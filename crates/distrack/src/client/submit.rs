@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, Command};
-use distrack_core::{FieldError, NewTask, OnLost, TaskDraft, TaskId, TraceContext};
+use distrack_core::{FieldError, NewTask, OnLost, Secret, TaskDraft, TaskId, TraceContext};
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
@@ -14,12 +14,13 @@ use super::output::{self, Format};
 use super::{logs, view};
 use crate::exits;
 use crate::say::say;
-use crate::settings::values;
+use crate::settings::{Environment, values};
 
 /// A command to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Submit {
     body: Value,
+    secrets: BTreeMap<String, Secret>,
     key: Option<String>,
     wait: Option<Wait>,
 }
@@ -58,6 +59,12 @@ pub(crate) fn command() -> Command {
         .arg(many(flag("label", "KEY=VALUE", "A mark to list by; may be given several times")))
         .arg(many(flag("require", "KEY=VALUE", "A label that the worker must have; may be given several times")))
         .arg(many(flag("env", "NAME=VALUE", "A variable for the command; may be given several times")))
+        .arg(many(flag(
+            "env-secret",
+            "NAME[=@FILE]",
+            "A variable that nobody is shown, with its value here in distrack's own environment, or a file's text \
+             without its last line break; may be given several times",
+        )))
         .arg(flag("cwd", "DIR", "The directory to run in, on the worker"))
         .arg(flag("timeout", "DURATION", "How long it may run [default: 1h]"))
         .arg(flag("retries", "N", "How often to try again after a failure [default: 0]"))
@@ -77,13 +84,14 @@ pub(crate) fn command() -> Command {
 }
 
 /// Reads the flags.
-pub(crate) fn read(mut args: Args<'_>) -> Option<Submit> {
+pub(crate) fn read(mut args: Args<'_>, environment: &Environment) -> Option<Submit> {
     let mut draft = TaskDraft {
         delay_seconds: args.one("delay", values::seconds).map(|delay| delay.as_secs_f64()),
         scheduled_at: args.one("at", instant),
         queue: args.text("queue"),
         priority: args.one("priority", |text| whole(text, -100, 100)),
         env: pairs(&mut args, "env"),
+        env_secret: secrets(&mut args, environment),
         cwd: args.text("cwd"),
         timeout: args.one("timeout", values::seconds),
         max_attempts: args.one("retries", |text| whole::<u32>(text, 0, 99)).map(|retries| retries + 1),
@@ -114,7 +122,8 @@ pub(crate) fn read(mut args: Args<'_>) -> Option<Submit> {
         let limit = if text.is_empty() { None } else { Some(values::seconds(text)?) };
         Ok(Wait(limit))
     });
-    Some(Submit { body: body(draft), key, wait })
+    let secrets = std::mem::take(&mut draft.env_secret);
+    Some(Submit { body: body(draft), secrets, key, wait })
 }
 
 fn whole<T: TryFrom<i64>>(text: &str, least: i64, most: i64) -> Result<T, String> {
@@ -134,6 +143,36 @@ fn pairs(args: &mut Args<'_>, name: &str) -> BTreeMap<String, String> {
     args.many(name, values::pair).into_iter().collect()
 }
 
+/// Reads secrets from where they are. A value on a command line is there for everybody on the machine to see, and
+/// is not said again.
+fn secrets(args: &mut Args<'_>, environment: &Environment) -> BTreeMap<String, Secret> {
+    let mut found = BTreeMap::new();
+    for text in args.texts("env-secret") {
+        let (name, secret) = match text.split_once('=') {
+            None => (text.as_str(), environment.get(&text).map(str::to_owned).ok_or_else(|| {
+                "is not in the environment of this command, or empty or no UTF-8 there".to_owned()
+            })),
+            Some((name, from)) => (name, match from.strip_prefix('@') {
+                Some(path) => file(path),
+                None => Err("takes no value here, where others on this machine can see it: give NAME alone, with \
+                             the value in this command's environment, or NAME=@FILE".to_owned()),
+            }),
+        };
+        match secret {
+            Ok(secret) => drop(found.insert(name.to_owned(), Secret::new(secret))),
+            Err(message) => args.problems().add(format!("--env-secret={}: {message}", name.escape_debug())),
+        }
+    }
+    found
+}
+
+fn file(path: &str) -> Result<String, String> {
+    // The error of a text that is no UTF-8 does not quote it.
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.escape_debug()))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
 /// What the API says of a field, said of the flag that fills it.
 fn in_flags(error: &FieldError) -> String {
     let (field, rest) =
@@ -147,6 +186,7 @@ fn in_flags(error: &FieldError) -> String {
         "scheduled_at" => "--at",
         "max_attempts" => "--retries",
         "labels" => "--label",
+        "env_secret" => "--env-secret",
         "requires" => "--require",
         other => return format!("--{other}{rest}: {}", error.message),
     };
@@ -175,7 +215,12 @@ fn body(draft: TaskDraft) -> Value {
 impl Submit {
     /// Sends it, and waits if that was asked for.
     pub(crate) async fn run(self, api: &Api, format: Format) -> Result<u8, Failure> {
-        let answer = api.post(&["v1", "tasks"], Some(&self.body), self.key.as_deref()).await?;
+        let mut body = self.body;
+        if !self.secrets.is_empty() {
+            let secrets = self.secrets.into_iter().map(|(name, secret)| (name, secret.into_exposed().into()));
+            body["env_secret"] = Value::Object(secrets.collect());
+        }
+        let answer = api.post(&["v1", "tasks"], Some(&body), self.key.as_deref()).await?;
         let id = output::cell(&answer.json()?, "task_id");
         // From here on there is a task, and whatever goes wrong must not lose its id.
         let Some(wait) = self.wait else {

@@ -54,6 +54,8 @@ pub(crate) struct TaskResource {
     requires: BTreeMap<String, String>,
     /// The names of its variables; values are never shown.
     env_names: Vec<String>,
+    /// The names of its secret variables; values are never shown.
+    env_secret: Vec<String>,
     /// The directory that it runs in; the worker's own when null.
     cwd: Option<String>,
     /// How many seconds an attempt may run.
@@ -203,6 +205,7 @@ impl From<Task> for TaskResource {
             labels: task.labels,
             requires: task.requires,
             env_names: task.spec.env.into_keys().collect(),
+            env_secret: task.spec.env_secret.into_keys().collect(),
             cwd: task.spec.cwd,
             timeout,
             backoff: BackoffResource { initial: Span(backoff.initial), max: Span(backoff.max) },

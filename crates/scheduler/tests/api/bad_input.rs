@@ -61,6 +61,12 @@ fn bad_fields() -> Vec<(&'static str, Value)> {
         ("env.A=B", json!({"command": text, "env": {"A=B": ""}})),
         ("env.", json!({"command": text, "env": {"": "x"}})),
         ("env.A", json!({"command": text, "env": {"A": "\0"}})),
+        ("env_secret", json!({"command": text, "env_secret": many(129)})),
+        ("env_secret", json!({"command": text, "env_secret": {"A": huge}})),
+        ("env_secret.A=B", json!({"command": text, "env_secret": {"A=B": ""}})),
+        ("env_secret.A", json!({"command": text, "env_secret": {"A": "\0"}})),
+        ("env_secret.A", json!({"command": text, "env_secret": {"A": "1"}, "env": {"A": "1"}})),
+        ("env_secret.PATH", json!({"command": text, "env_secret": {"PATH": "/bin"}})),
         ("cwd", json!({"command": text, "cwd": "relative"})),
         ("cwd", json!({"command": text, "cwd": "/a\0"})),
         ("timeout", json!({"command": text, "timeout": 0})),
@@ -320,7 +326,7 @@ async fn a_parameter_that_a_route_does_not_have_is_refused_by_each() {
 #[tokio::test]
 async fn a_name_given_twice_is_refused_by_name() {
     let scheduler = Scheduler::start().await;
-    for field in ["env", "labels", "requires"] {
+    for field in ["env", "env_secret", "labels", "requires"] {
         let task = format!(r#"{{"command":"x","{field}":{{"a":"1","b":"2","a":"1"}}}}"#);
         for (path, body, expected) in [
             ("/schedule", task.clone(), format!("{field}.a")),

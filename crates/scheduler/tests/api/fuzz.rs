@@ -44,6 +44,7 @@ fn any_json() -> impl Strategy<Value = Value> {
                 "queue",
                 "priority",
                 "env",
+                "env_secret",
                 "cwd",
                 "timeout",
                 "max_attempts",

@@ -38,8 +38,17 @@ async fn the_same_key_with_another_request_is_refused() {
         answer.problem(422, "idempotency_key_reused");
     }
     assert_eq!(scheduler.store.count().await, 1);
+    // A secret is part of what was asked for, although nobody is shown it.
+    let with = |secret: &str| json!({"command": "x", "env_secret": {"TOKEN": secret}});
+    for (secret, status) in [("one", 201), ("one", 200), ("two", 422)] {
+        assert_eq!(
+            scheduler.post_with_key("/v1/tasks", "secret", &with(secret)).await.status,
+            status,
+            "{secret}"
+        );
+    }
     let reason = "distrack_tasks_rejected_total{reason=\"idempotency_key_reused\"}";
-    assert_eq!(scheduler.metric(reason).await, Some(3.0));
+    assert_eq!(scheduler.metric(reason).await, Some(4.0));
 }
 
 #[tokio::test]

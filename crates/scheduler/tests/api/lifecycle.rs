@@ -77,7 +77,7 @@ async fn a_retry_is_a_new_task_that_names_the_first() {
     let scheduler = Scheduler::start().await;
     let body = json!({
         "command": "false", "delay_seconds": 0.01, "expires_at": "2099-01-01T00:00:00Z", "queue": "q",
-        "priority": 5, "env": {"A": "1"}, "max_attempts": 1, "labels": {"k": "v"},
+        "priority": 5, "env": {"A": "1"}, "env_secret": {"TOKEN": "hush"}, "max_attempts": 1, "labels": {"k": "v"},
     });
     let id = scheduler.submit(&body).await;
     scheduler.worker().await.run(id, exit(1)).await;
@@ -89,6 +89,7 @@ async fn a_retry_is_a_new_task_that_names_the_first() {
     let again = scheduler.store.task(again["task_id"].as_str().unwrap().parse().unwrap()).await;
     let first = scheduler.store.task(id).await;
     assert_ne!(again.id, first.id);
+    assert_eq!(again.spec.env_secret["TOKEN"].expose(), "hush");
     assert_eq!((&again.spec, &again.queue, again.priority), (&first.spec, &first.queue, first.priority));
     assert_eq!((again.policy, &again.labels), (first.policy, &first.labels));
     assert_eq!((again.expires_at, again.scheduled_at, again.attempt), (None, again.created_at, 0));

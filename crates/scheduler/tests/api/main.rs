@@ -17,6 +17,7 @@ mod log;
 mod measured;
 mod openapi;
 mod output;
+mod secrets;
 mod service;
 mod support;
 mod tasks;

@@ -41,7 +41,7 @@ async fn a_task_comes_back_as_it_was_asked_for_without_the_values_of_its_variabl
     let scheduler = Scheduler::start().await;
     let body = json!({
         "argv": ["sh", "-c", "true"], "delay_seconds": 1.25, "expires_at": "2099-01-31T12:00:00.5+01:00",
-        "queue": "q.1", "priority": -7, "env": {"TOKEN": "hush", "A": "1"}, "cwd": "/tmp", "timeout": "1h30m",
+        "queue": "q.1", "priority": -7, "env": {"TOKEN": "hush", "A": "1"}, "env_secret": {"KEY": "hush", "B": "hush"}, "cwd": "/tmp", "timeout": "1h30m",
         "max_attempts": 3, "backoff": {"initial": "500ms", "max": 60}, "on_lost": "fail",
         "on_output_limit": "fail", "executor": "noop", "labels": {"team": "a"}, "requires": {"gpu": "true"},
     });
@@ -57,6 +57,7 @@ async fn a_task_comes_back_as_it_was_asked_for_without_the_values_of_its_variabl
         ("queue", json!("q.1")),
         ("priority", json!(-7)),
         ("env_names", json!(["A", "TOKEN"])),
+        ("env_secret", json!(["B", "KEY"])),
         ("cwd", json!("/tmp")),
         ("timeout", json!(5400.0)),
         ("max_attempts", json!(3)),
@@ -78,7 +79,7 @@ async fn a_task_comes_back_as_it_was_asked_for_without_the_values_of_its_variabl
     assert_eq!(task.get("command"), None);
     let stored = scheduler.store.task(id.parse().unwrap()).await;
     assert_eq!(stored.scheduled_at - stored.created_at, chrono::TimeDelta::milliseconds(1250));
-    assert_eq!(stored.spec.env["TOKEN"], "hush");
+    assert_eq!((&*stored.spec.env["TOKEN"], stored.spec.env_secret["KEY"].expose()), ("hush", "hush"));
     for (name, link) in task["links"].as_object().unwrap() {
         assert_eq!(scheduler.get(link.as_str().unwrap()).await.status, 200, "{name}");
     }

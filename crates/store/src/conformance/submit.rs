@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use distrack_core::{
-    AttemptRef, Executor, NewTask, OnLost, OnOutputLimit, TaskDraft, TaskId, TaskState, TraceContext,
+    AttemptRef, Executor, NewTask, OnLost, OnOutputLimit, Secret, TaskDraft, TaskId, TaskState, TraceContext,
 };
 
 use super::fixtures::{Db, clock, echo, get, instants, later, new_task, submit, without_key};
@@ -25,6 +25,7 @@ pub async fn a_stored_task_reads_back_as_it_was_submitted(store: Db) {
         queue: Some("mail.out-1_x".to_owned()),
         priority: Some(-100),
         env: map(&[("LANG", "C"), ("EMPTY", ""), ("Ünïcode", "✓")]),
+        env_secret: [("TOKEN".to_owned(), Secret::new("hunter2"))].into(),
         cwd: Some("/tmp".to_owned()),
         timeout: Some(Duration::from_millis(1)),
         max_attempts: Some(100),
