@@ -11,8 +11,9 @@ const VALUE: &str = "hunter2-in-no-answer";
 #[tokio::test]
 async fn no_answer_has_the_value_of_a_secret() {
     let scheduler = Scheduler::start().await;
-    let body = json!({"command": "false", "env_secret": {"TOKEN": VALUE}, "max_attempts": 2});
-    let answer = scheduler.post("/v1/tasks", &body).await;
+    let task = |delay: u32| json!({"command": "false", "env_secret": {"TOKEN": VALUE}, "delay_seconds": delay});
+    let answer = scheduler.post("/v1/tasks", &task(0)).await;
+    let body = task(3600);
     let id = answer.json()["task_id"].as_str().unwrap().to_owned();
     let mut answers = vec![answer];
     answers.push(scheduler.post("/schedule", &body).await);
@@ -21,9 +22,7 @@ async fn no_answer_has_the_value_of_a_secret() {
     answers.push(scheduler.post_with_key("/v1/tasks", "key", &body).await);
     answers.push(scheduler.get("/v1/tasks").await);
     answers.push(scheduler.get(&format!("/status?task_id={id}")).await);
-    let worker = scheduler.worker().await;
-    worker.run(id.parse().unwrap(), exit(1)).await;
-    worker.run(id.parse().unwrap(), exit(1)).await;
+    scheduler.worker().await.run(id.parse().unwrap(), exit(1)).await;
     for path in ["", "/output", "/attempts", "/why", "/trace"] {
         answers.push(scheduler.get(&format!("/v1/tasks/{id}{path}")).await);
     }
