@@ -4,6 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
+use super::output::plain;
 use crate::exits;
 use crate::say::say;
 
@@ -96,14 +97,14 @@ fn explain(status: reqwest::StatusCode, problem: &Value) -> String {
     let Some(title) = text("title") else {
         return format!("the server answered {status}, and not as a distrack scheduler does");
     };
-    let mut said = title.to_owned();
+    let mut said = plain(title);
     let errors = problem.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if let Some(detail) = text("detail").filter(|_| errors.is_empty()) {
-        said.push_str(&format!(": {detail}"));
+        said.push_str(&format!(": {}", plain(detail)));
     }
     for error in errors {
         let part = |name| error.get(name).and_then(Value::as_str).unwrap_or("?");
-        said.push_str(&format!("\n  {} {}", part("field"), part("message")));
+        said.push_str(&format!("\n  {} {}", plain(part("field")), plain(part("message"))));
     }
     match status.as_u16() {
         401 => said.push_str("\n  set DISTRACK_TOKEN, or name a file that holds the token with --token_file"),
@@ -117,7 +118,7 @@ fn explain(status: reqwest::StatusCode, problem: &Value) -> String {
     if status.is_server_error()
         && let Some(trace) = text("trace_id")
     {
-        said.push_str(&format!(" (trace {trace})"));
+        said.push_str(&format!(" (trace {})", plain(trace)));
     }
     said
 }

@@ -1,7 +1,7 @@
 //! `distrack logs`: what a task printed, standard output to standard output and standard error to standard
-//! error, bytes as they are.
+//! error. Bytes are as they are, but on a terminal, which they must not steer.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +41,7 @@ pub(crate) fn command() -> Command {
         .about("Print what a task printed")
         .long_about(
             "Prints what the last attempt of a task printed, standard output and standard error apart, bytes as \
-             they are. The scheduler keeps the first and the last 64 KiB of each; a worker's output_dir has the rest.",
+             they are; to a terminal, control characters are written as escapes, colours too. The scheduler keeps the first and the last 64 KiB of each; a worker's output_dir has the rest.",
         )
         .after_help(
             "Examples:\n  distrack logs 0197f3c2-5f3e-7a60-8a11-2b6f7c1d9e00\n  distrack logs --follow ID\n  \
@@ -205,23 +205,44 @@ async fn attempt_ended(api: &Api, id: &str, attempt: u32) -> Result<(), Failure>
 
 fn print(found: &Output, streams: Streams) -> Result<(), Failure> {
     if streams != Streams::Stderr {
-        stream(&mut io::stdout().lock(), &found.stdout, "standard output", found.attempt)?;
+        let out = io::stdout();
+        let write = writer(out.is_terminal());
+        stream(&mut out.lock(), write, &found.stdout, "standard output", found.attempt)?;
     }
     if streams != Streams::Stdout {
-        stream(&mut io::stderr().lock(), &found.stderr, "standard error", found.attempt)?;
+        let err = io::stderr();
+        let write = writer(err.is_terminal());
+        stream(&mut err.lock(), write, &found.stderr, "standard error", found.attempt)?;
     }
     Ok(())
 }
 
-fn stream(to: &mut dyn io::Write, stream: &Stream, name: &str, attempt: u32) -> Result<(), Failure> {
-    output::bytes(to, &decode(&stream.encoding, &stream.head)?)?;
+/// How bytes of a command are written.
+type Write = fn(&mut dyn io::Write, &[u8]) -> io::Result<()>;
+
+fn writer(to_terminal: bool) -> Write {
+    if to_terminal {
+        |to, bytes| output::bytes(to, output::plain_lines(bytes).as_bytes())
+    } else {
+        output::bytes
+    }
+}
+
+fn stream(
+    to: &mut dyn io::Write,
+    write: Write,
+    stream: &Stream,
+    name: &str,
+    attempt: u32,
+) -> Result<(), Failure> {
+    write(to, &decode(&stream.encoding, &stream.head)?)?;
     if stream.omitted > 0 {
         say(format_args!(
             "distrack: {} bytes of attempt {attempt}'s {name} are left out here; the worker's output_dir has them",
             stream.omitted
         ));
     }
-    output::bytes(to, &decode(&stream.encoding, &stream.tail)?)?;
+    write(to, &decode(&stream.encoding, &stream.tail)?)?;
     Ok(())
 }
 
@@ -234,5 +255,27 @@ fn decode(encoding: &str, text: &str) -> Result<Vec<u8>, Failure> {
         other => {
             Err(Failure::new(exits::FAILED, format!("the output is encoded as {other}, which is unknown")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_printed_steers_no_terminal_and_is_unchanged_in_a_pipe() {
+        let printed = Stream {
+            omitted: 0,
+            encoding: "base64".to_owned(),
+            head: STANDARD.encode(b"\x1b[2Ja\n"),
+            tail: STANDARD.encode(b"\xff\r"),
+        };
+        let shown = |to_terminal| {
+            let mut out = Vec::new();
+            stream(&mut out, writer(to_terminal), &printed, "standard output", 1).ok().unwrap();
+            out
+        };
+        assert_eq!(shown(false), b"\x1b[2Ja\n\xff\r");
+        assert_eq!(String::from_utf8(shown(true)).unwrap(), "\\u{1b}[2Ja\n\u{fffd}\\r");
     }
 }

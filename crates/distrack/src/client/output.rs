@@ -104,11 +104,23 @@ fn item(value: &Value) -> String {
 
 /// Control characters made visible: what a user submitted must not steer the terminal of another one.
 pub(crate) fn plain(text: &str) -> String {
-    let visible = |character: char| match character.is_control() {
-        true => character.escape_default().collect::<String>(),
-        false => character.to_string(),
-    };
     text.chars().map(visible).collect()
+}
+
+/// The same for what a command printed, whose lines and tabs stay; what is no UTF-8 is replaced.
+pub(crate) fn plain_lines(bytes: &[u8]) -> String {
+    let shown = |character| match character {
+        '\n' | '\t' => String::from(character),
+        other => visible(other),
+    };
+    String::from_utf8_lossy(bytes).replace("\r\n", "\n").chars().map(shown).collect()
+}
+
+/// Also what turns the direction of writing, so that a line reads as another one.
+fn visible(character: char) -> String {
+    let turns =
+        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if character.is_control() || turns { character.escape_default().collect() } else { character.into() }
 }
 
 /// At most `most` characters, the cut marked.
@@ -141,6 +153,13 @@ mod tests {
         assert_eq!(fields(&task, &["error", "labels", "none"]), "labels  a=1,b=2");
         let argv = json!({"argv": ["sh", "-c", "a b", "x"]});
         assert_eq!(cell(&argv, "argv"), "sh -c 'a b' x");
+    }
+
+    #[test]
+    fn an_output_keeps_its_lines_and_nothing_that_steers_the_terminal() {
+        let printed = b"a\tb\r\n\x1b]0;title\x07\x1b[2Jc\rd\xc2\x9b31m\xff\n";
+        assert_eq!(plain_lines(printed), "a\tb\n\\u{1b}]0;title\\u{7}\\u{1b}[2Jc\\rd\\u{9b}31m\u{fffd}\n");
+        assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use distrack_core::Task;
 
@@ -17,6 +18,15 @@ use crate::resource::output::{OutputResource, RawBytes, raw};
 enum Stream {
     Stdout,
     Stderr,
+}
+
+impl Stream {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
 }
 
 impl std::str::FromStr for Stream {
@@ -71,7 +81,11 @@ pub(crate) async fn output(
         Stream::Stdout => output.stdout,
         Stream::Stderr => output.stderr,
     });
-    Ok(([(CONTENT_TYPE, media_type(&bytes))], bytes).into_response())
+    // A file to keep, also for a browser that would rather show it.
+    let file = format!("attachment; filename=\"{id}.{attempt}.{}\"", stream.as_str());
+    let file = HeaderValue::try_from(file).expect("an id and a number are ASCII");
+    let media_type = HeaderValue::from_static(media_type(&bytes));
+    Ok(([(CONTENT_TYPE, media_type), (CONTENT_DISPOSITION, file)], bytes).into_response())
 }
 
 /// Whether no more can come of an attempt: none is held, or it is not the held one.

@@ -41,8 +41,28 @@ async fn a_stream_can_be_had_as_raw_bytes_that_no_browser_interprets() {
     assert_eq!(stdout.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(stdout.header("x-content-type-options"), "nosniff");
     assert!(stdout.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(stdout.header("content-disposition"), format!("attachment; filename=\"{id}.1.stdout\""));
     let stderr = scheduler.get(&format!("/v1/tasks/{id}/output?stream=stderr&attempt=1")).await;
     assert_eq!(stderr.header("content-type"), "application/octet-stream");
+    assert_eq!(stderr.header("x-content-type-options"), "nosniff");
+    assert_eq!(stderr.header("content-disposition"), format!("attachment; filename=\"{id}.1.stderr\""));
+    // Within JSON, it is not HTML either, whoever sniffs.
+    let json = scheduler.get(&format!("/v1/tasks/{id}/output")).await;
+    assert_eq!(json.header("content-type"), "application/json");
+    assert_eq!(json.header("x-content-type-options"), "nosniff");
+}
+
+#[tokio::test]
+async fn escape_sequences_are_plain_bytes_and_no_control_character_is_in_the_json() {
+    let scheduler = Scheduler::start().await;
+    let id = scheduler.submit(&json!({"command": "x"})).await;
+    let ansi = b"\x1b]0;title\x07\x1b[2J\r\n";
+    let output = Output { stdout: stream(ansi, b"", ansi.len() as u64), ..Output::default() };
+    scheduler.worker().await.print(id, Outcome::success(), output).await;
+    let raw = scheduler.get(&format!("/v1/tasks/{id}/output?stream=stdout")).await;
+    assert_eq!((raw.text.as_bytes(), raw.header("content-type")), (&ansi[..], "text/plain; charset=utf-8"));
+    let json = scheduler.get(&format!("/v1/tasks/{id}/output")).await;
+    assert!(!json.text.chars().any(char::is_control), "{:?}", json.text);
 }
 
 #[tokio::test]
