@@ -106,7 +106,8 @@ pub(crate) async fn prune(coordinator: Arc<Coordinator>) {
         loop {
             match coordinator.store.prune(coordinator.settings.retention, PRUNE_LIMIT).await {
                 Ok(pruned)
-                    if [pruned.tasks, pruned.keys, pruned.sessions].contains(&u64::from(PRUNE_LIMIT)) => {}
+                    if [pruned.tasks, pruned.keys, pruned.sessions, pruned.audit]
+                        .contains(&u64::from(PRUNE_LIMIT)) => {}
                 Ok(_) => break,
                 Err(error) => {
                     warn!(%error, "cannot prune");

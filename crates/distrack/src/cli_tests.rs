@@ -55,6 +55,7 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("coordinator", "DISTRACK_HEARTBEAT_INTERVAL", "7s", "heartbeat_interval: 7s"),
     ("coordinator", "DISTRACK_LOST_AFTER", "70s", "lost_after: 70s"),
     ("coordinator", "DISTRACK_RETENTION", "1h", "retention: 3600s"),
+    ("coordinator", "DISTRACK_AUDIT_RETENTION", "2h", "audit_retention: 7200s"),
     ("worker", "DISTRACK_WORKER_PORT", "4", "port: 4"),
     ("worker", "DISTRACK_METRICS_PORT", ":5", "port: 5"),
     ("worker", "DISTRACK_COORDINATOR", "a,b:1", "[\"a:8080\", \"b:1\"]"),

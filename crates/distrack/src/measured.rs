@@ -11,9 +11,10 @@ use distrack_core::{
     Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId, TraceContext, TraceId,
 };
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
-    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections,
+    HeartbeatSeen, Hint, ListQuery, NextDue, Progress, Pruned, QueueSnapshot, Registered, Registration,
+    Released, Renewed, Reported, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
+    Swept, Wakeup, WorkerSession,
 };
 use distrack_telemetry::{HistogramVec, Metrics, buckets};
 use prometheus::core::{Collector, Desc};
@@ -112,13 +113,22 @@ impl Collector for Pool {
 
 #[async_trait]
 impl Store for Measured {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
         let trace = sampled(submissions.iter().map(|submission| &submission.task.trace));
-        self.traced("submit", self.store.submit(submissions, mode), |_| trace).await
+        self.traced("submit", self.store.submit_by(submissions, mode, notes), |_| trace).await
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        self.step("cancel", self.store.cancel(task)).await
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        self.step("cancel", self.store.cancel_by(task, note)).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.step("audit", self.store.audit(query)).await
     }
 
     async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>> {

@@ -181,7 +181,7 @@ impl Flock {
         let since = Instant::now();
         let trace = RequestTrace::new(context);
         let task = self.task(id, trace.of_task(&self.app.traces, 1))?;
-        let origin = Origin { source: Source::Canary, trace };
+        let origin = Origin { source: Source::Canary, trace, note: None };
         let (_, submitted) = self.app.intake.submit(Submission { task, key: None }, origin).await?;
         let Submitted::Created { created_at, .. } = submitted else {
             return Err(Problem::internal("a canary has no key that another one could have used"));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use distrack_core::NewTask;
-use distrack_store::{Store, StoreError, Submission, SubmitMode, Submitted};
+use distrack_store::{AuditNote, Store, StoreError, Submission, SubmitMode, Submitted};
 use distrack_telemetry::{Traces, spans};
 use futures::FutureExt;
 use prometheus::IntGauge;
@@ -34,10 +34,12 @@ const BATCHES: usize = 16;
 /// A task that was sent in, and what became of it.
 pub(crate) type Stored = (NewTask, Submitted);
 
-/// Where submissions come from: what they are counted as, and what their spans are below.
+/// Where submissions come from: what they are counted as, what their spans are below, and who is noted.
 pub(crate) struct Origin {
     pub(crate) source: Source,
     pub(crate) trace: RequestTrace,
+    /// None for what nobody asked for.
+    pub(crate) note: Option<AuditNote>,
 }
 
 /// Takes submissions in. Dropping it lets the loop end after it has flushed.
@@ -122,7 +124,8 @@ impl Intake {
         let committer = self.committer.clone();
         // In a task of its own: place and turn are held until the commit, whether or not the client stays.
         let commit = tokio::spawn(async move {
-            let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone).await;
+            let notes = origin.note.iter().cloned().collect();
+            let stored = committer.commit(batch.clone(), SubmitMode::AllOrNone, notes).await;
             drop((place, turn));
             if let Err(failure) = &stored {
                 batch.iter().for_each(|one| committer.note_unknown(&one.task, failure, &origin));
@@ -192,7 +195,8 @@ impl Committer {
             return;
         }
         let rows = group.iter().map(|waiting| waiting.submission.clone()).collect();
-        match self.commit(rows, SubmitMode::Each).await {
+        let notes = group.iter().filter_map(|waiting| waiting.origin.note.clone()).collect();
+        match self.commit(rows, SubmitMode::Each, notes).await {
             Ok(stored) => {
                 let at = request_trace::now();
                 for (waiting, stored) in group.into_iter().zip(stored) {
@@ -217,17 +221,22 @@ impl Committer {
         }
     }
 
-    async fn commit(&self, rows: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>, Failure> {
+    async fn commit(
+        &self,
+        rows: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>, Failure> {
         let size = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         self.instruments.batch.observe(f64::from(size));
-        let stored = tokio::time::timeout(self.limit, self.store.submit(rows, mode)).await;
+        let stored = tokio::time::timeout(self.limit, self.store.submit_by(rows, mode, notes)).await;
         stored.map_err(|_| Failure::Unknown)?.map_err(Failure::Store)
     }
 
     /// Counts and traces a task that is stored since `at`. One that was stored before was then.
     fn note(&self, task: &NewTask, submitted: &Submitted, origin: &Origin, at: SystemTime) {
         let Submitted::Created { scheduled_at, .. } = submitted else { return };
-        let Origin { source, trace } = origin;
+        let Origin { source, trace, note: _ } = origin;
         self.instruments.accepted(task.queue.as_str(), *source);
         let about = (task.id, task.queue.as_str());
         let between = (trace.since, at);

@@ -6,6 +6,7 @@
 //! Start reading at [`router`], the table of routes.
 
 mod app;
+mod audit;
 mod auth;
 mod body;
 mod caller;

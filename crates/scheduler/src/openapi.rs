@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi};
 use crate::auth::Needs;
 use crate::problem::{ProblemDocument, ProblemField};
 use crate::router;
-use crate::routes::{batch, change, fleet, list, output, read, submit, why};
+use crate::routes::{audit, batch, change, fleet, list, output, read, submit, why};
 use examples::Examples;
 use headers::{Headers, Parameters};
 use refusals::Refusals;
@@ -37,7 +37,7 @@ use security::Security;
     paths(
         submit::create, batch::create, list::tasks, read::task, change::cancel, change::retry, output::output,
         read::attempts, why::why, why::trace, submit::schedule, read::status, fleet::workers, fleet::queues,
-        livez, readyz, metrics, openapi_json, docs,
+        audit::audit, livez, readyz, metrics, openapi_json, docs,
     ),
     components(schemas(ProblemDocument<'_>, ProblemField<'_>)),
     modifiers(&Refusals, &Headers, &Parameters, &Examples, &Problems, &Security),

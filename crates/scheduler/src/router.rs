@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::auth::Needs::{self, Nothing};
 use crate::auth::authorize;
-use crate::routes::{batch, change, fleet, list, output, read, submit, why};
+use crate::routes::{audit, batch, change, fleet, list, output, read, submit, why};
 use crate::{docs, edge, openapi};
 
 /// A route: there is none without a word about its caller.
@@ -40,12 +40,13 @@ const POST: Method = Method::POST;
 const READ: Needs = Needs::Scope(Scope::Read);
 const SUBMIT: Needs = Needs::Scope(Scope::Submit);
 const CANCEL: Needs = Needs::Scope(Scope::Cancel);
+const ADMIN: Needs = Needs::Scope(Scope::Admin);
 
 /// The table.
 ///
 /// Besides these, `/livez`, `/readyz` and `/metrics` are open to everybody who may reach the port, since they hold no
 /// command, no output and no environment; `/admin/log` is for this machine alone and has a guard of its own.
-pub(crate) static ROUTES: [Route; 16] = [
+pub(crate) static ROUTES: [Route; 17] = [
     route(POST, "/schedule", SUBMIT, || post(submit::schedule)),
     route(GET, "/status", READ, || get(read::status)),
     route(GET, "/v1/tasks", READ, || get(list::tasks)),
@@ -60,6 +61,7 @@ pub(crate) static ROUTES: [Route; 16] = [
     route(GET, "/v1/tasks/{id}/trace", READ, || get(why::trace)),
     route(GET, "/v1/workers", READ, || get(fleet::workers)),
     route(GET, "/v1/queues", READ, || get(fleet::queues)),
+    route(GET, "/v1/audit", ADMIN, || get(audit::audit)),
     route(GET, "/openapi.json", Nothing, || get(document)),
     route(GET, "/docs", Nothing, || get(page)),
 ];

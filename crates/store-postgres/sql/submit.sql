@@ -1,6 +1,7 @@
 -- distrack: submit
 -- A task whose key is taken is left out and looked up by submission_keys; of two with one key in this
 -- call, the first is stored. Keys are inserted in order, so that two callers cannot deadlock.
+-- Who asked for it is written down with each task that is stored.
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[], $6::timestamptz[], $7::integer[],
@@ -20,17 +21,31 @@ fresh AS (
     SET request_hash = excluded.request_hash, task_id = excluded.task_id, expires_at = excluded.expires_at
     WHERE idempotency_keys.expires_at <= now()
     RETURNING task_id
+),
+stored AS (
+    INSERT INTO tasks (
+        id, queue, priority, scheduled_at, due_at, expires_at, max_attempts,
+        backoff_initial_ms, backoff_max_ms, on_lost, spec, labels, requires, traceparent, tracestate, retry_of
+    )
+    SELECT
+        id, queue, priority,
+        COALESCE(at, now() + delay_ms * interval '1 millisecond'),
+        GREATEST(COALESCE(at, now() + delay_ms * interval '1 millisecond'), now()),
+        expires_at, max_attempts,
+        backoff_initial_ms, backoff_max_ms, on_lost, spec, labels, requires, traceparent, tracestate, retry_of
+    FROM input
+    WHERE key IS NULL OR id IN (SELECT task_id FROM fresh)
+    RETURNING id, created_at, scheduled_at
+),
+noted AS (
+    INSERT INTO audit (
+        action, task_id, other_task_id, count, token_id, token_name, address, queue, command_hash, trace_id
+    )
+    SELECT action, task_id, other_task_id, count, token_id, token_name, address, queue, command_hash, trace_id
+    FROM unnest(
+        $19::smallint[], $20::uuid[], $21::uuid[], $22::integer[], $23::text[], $24::text[], $25::text[], $26::text[],
+        $27::bytea[], $28::text[]
+    ) AS n (action, task_id, other_task_id, count, token_id, token_name, address, queue, command_hash, trace_id)
+    WHERE task_id IN (SELECT id FROM stored)
 )
-INSERT INTO tasks (
-    id, queue, priority, scheduled_at, due_at, expires_at, max_attempts,
-    backoff_initial_ms, backoff_max_ms, on_lost, spec, labels, requires, traceparent, tracestate, retry_of
-)
-SELECT
-    id, queue, priority,
-    COALESCE(at, now() + delay_ms * interval '1 millisecond'),
-    GREATEST(COALESCE(at, now() + delay_ms * interval '1 millisecond'), now()),
-    expires_at, max_attempts,
-    backoff_initial_ms, backoff_max_ms, on_lost, spec, labels, requires, traceparent, tracestate, retry_of
-FROM input
-WHERE key IS NULL OR id IN (SELECT task_id FROM fresh)
-RETURNING id, created_at, scheduled_at
+SELECT id, created_at, scheduled_at FROM stored

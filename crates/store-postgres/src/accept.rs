@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use distrack_core::TaskId;
 use distrack_store::shared::{Created, SubmissionRow, Taken, answer, task_state};
-use distrack_store::{CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
+use distrack_store::{AuditNote, CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
+use crate::audit;
 use crate::row::TaskRow;
 use crate::trouble::{commit_error, store_error};
 
@@ -18,9 +19,10 @@ pub(crate) async fn submit(
     connection: &mut PgConnection,
     submissions: &[Submission],
     mode: SubmitMode,
+    notes: &[AuditNote],
 ) -> Result<Vec<Submitted>> {
     let answers = if submissions.iter().all(|submission| submission.key.is_none()) {
-        let created = insert(connection, submissions).await;
+        let created = insert(connection, submissions, notes).await;
         match created {
             Ok(created) => return answer(submissions, &created, &Taken::new()),
             Err(error) if is_taken(&error) => None,
@@ -28,7 +30,7 @@ pub(crate) async fn submit(
         }
     } else {
         let mut transaction = connection.begin().await.map_err(store_error)?;
-        let answers = with_keys(&mut transaction, submissions).await?;
+        let answers = with_keys(&mut transaction, submissions, notes).await?;
         match &answers {
             Some(answers) if mode == SubmitMode::Each || !answers.contains(&Submitted::KeyConflict) => {
                 transaction.commit().await.map_err(commit_error)?;
@@ -47,8 +49,9 @@ pub(crate) async fn submit(
 async fn with_keys(
     connection: &mut PgConnection,
     submissions: &[Submission],
+    notes: &[AuditNote],
 ) -> Result<Option<Vec<Submitted>>> {
-    let created = match insert(connection, submissions).await {
+    let created = match insert(connection, submissions, notes).await {
         Ok(created) => created,
         Err(error) if is_taken(&error) => return Ok(None),
         Err(error) => return Err(store_error(error)),
@@ -126,11 +129,13 @@ impl Columns {
 async fn insert(
     connection: &mut PgConnection,
     submissions: &[Submission],
+    notes: &[AuditNote],
 ) -> std::result::Result<Created, sqlx::Error> {
     let mut rows = Columns::default();
     for submission in submissions {
         rows.push(submission.try_into().map_err(|error: StoreError| sqlx::Error::Encode(error.into()))?);
     }
+    let notes = audit::columns(notes);
     let created = sqlx::query_file!(
         "sql/submit.sql",
         &rows.id,
@@ -151,6 +156,16 @@ async fn insert(
         &rows.retry_of as &[Option<Uuid>],
         &rows.key as &[Option<String>],
         &rows.request_hash as &[Option<Vec<u8>>],
+        &notes.action,
+        &notes.task_id as &[Option<Uuid>],
+        &notes.other_task_id as &[Option<Uuid>],
+        &notes.count,
+        &notes.token_id as &[Option<String>],
+        &notes.token_name as &[Option<String>],
+        &notes.address as &[Option<String>],
+        &notes.queue as &[Option<String>],
+        &notes.command_hash as &[Option<Vec<u8>>],
+        &notes.trace_id,
     )
     .fetch_all(connection)
     .await?;
@@ -177,28 +192,40 @@ async fn taken_keys(
     Ok(rows.into_iter().map(|row| (row.key, (row.request_hash, row.task_id.into()))).collect())
 }
 
-pub(crate) async fn cancel(connection: &mut PgConnection, task: TaskId) -> Result<CancelAnswer> {
+pub(crate) async fn cancel(
+    connection: &mut PgConnection,
+    task: TaskId,
+    note: Option<&AuditNote>,
+) -> Result<CancelAnswer> {
     let id = task.as_uuid();
     // A task may go from pending to held, or back, between the two statements: look again then.
     for _ in 0..10 {
+        let mut transaction = connection.begin().await.map_err(store_error)?;
         let pending = sqlx::query_file!("sql/cancel_pending.sql", id)
-            .execute(&mut *connection)
-            .await
-            .map_err(commit_error)?;
-        if pending.rows_affected() > 0 {
-            return Ok(CancelAnswer::Cancelled);
-        }
-        let held = sqlx::query_file!("sql/cancel_held.sql", id)
-            .execute(&mut *connection)
-            .await
-            .map_err(commit_error)?;
-        if held.rows_affected() > 0 {
-            return Ok(CancelAnswer::Requested);
-        }
-        let found = sqlx::query_file!("sql/get.sql", &[id][..])
-            .fetch_optional(&mut *connection)
+            .execute(&mut *transaction)
             .await
             .map_err(store_error)?;
+        let answer = if pending.rows_affected() > 0 {
+            Some(CancelAnswer::Cancelled)
+        } else {
+            let held = sqlx::query_file!("sql/cancel_held.sql", id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(store_error)?;
+            (held.rows_affected() > 0).then_some(CancelAnswer::Requested)
+        };
+        if let Some(answer) = answer {
+            if let Some(note) = note {
+                audit::write(&mut transaction, note.clone()).await?;
+            }
+            transaction.commit().await.map_err(commit_error)?;
+            return Ok(answer);
+        }
+        let found = sqlx::query_file!("sql/get.sql", &[id][..])
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+        transaction.rollback().await.map_err(store_error)?;
         let Some(found) = found else { return Ok(CancelAnswer::NotFound) };
         if task_state(found.state)?.is_terminal() {
             return Ok(CancelAnswer::Ended);

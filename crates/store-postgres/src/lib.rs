@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod audit;
 mod budget;
 mod claim;
 mod ending;
@@ -32,9 +33,10 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
-    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections,
+    HeartbeatSeen, Hint, ListQuery, NextDue, Progress, Pruned, QueueSnapshot, Registered, Registration,
+    Released, Renewed, Reported, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
+    Swept, Wakeup, WorkerSession,
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -118,16 +120,22 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        let answers = take!(self.lanes.accept, Repeatable, to => accept::submit(to, &submissions, mode))?;
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        let answers =
+            take!(self.lanes.accept, Repeatable, to => accept::submit(to, &submissions, mode, &notes))?;
         if answers.iter().any(|answer| matches!(answer, Submitted::Created { .. })) {
             self.hints.raise(Hint::Due);
         }
         Ok(answers)
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        let answer = take!(self.lanes.accept, Once, to => accept::cancel(to, task))?;
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        let answer = take!(self.lanes.accept, Once, to => accept::cancel(to, task, note.as_ref()))?;
         match answer {
             CancelAnswer::Cancelled => self.hints.raise(Hint::Done),
             CancelAnswer::Requested => self.hints.raise(Hint::Cancel),
@@ -154,6 +162,10 @@ impl Store for PgStore {
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
         take!(self.lanes.read, Looks, to => look::output(to, task, attempt))
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        take!(self.lanes.read, Looks, to => audit::read(to, &query))
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSession>> {

@@ -21,9 +21,14 @@ pub(crate) async fn prune(connection: &mut PgConnection, retention: Retention, l
         .execute(&mut *connection)
         .await
         .map_err(commit_error)?;
+    let audit = sqlx::query_file!("sql/prune_audit.sql", micros(retention.audit), limit)
+        .execute(&mut *connection)
+        .await
+        .map_err(commit_error)?;
     Ok(Pruned {
         tasks: tasks.rows_affected(),
         keys: keys.rows_affected(),
         sessions: sessions.rows_affected(),
+        audit: audit.rows_affected(),
     })
 }

@@ -84,3 +84,37 @@ async fn a_claim_and_a_look_at_what_is_due_read_the_due_index_alone() {
         }
     }
 }
+
+#[tokio::test]
+async fn notes_are_found_by_their_task_and_removed_from_the_oldest_on_and_never_changed() {
+    const NOTES: &str = "
+        INSERT INTO audit (action, task_id, other_task_id, trace_id)
+        SELECT CASE WHEN n % 1000 = 0 THEN 3 ELSE 1 END, lpad(to_hex(n), 32, '0')::uuid,
+            CASE WHEN n % 1000 = 0 THEN gen_random_uuid() END, 'a' FROM generate_series(1, 100000) n";
+    let database = TestDatabase::create().await;
+    let store = PgStore::connect(&database.url(), &PgSettings::default()).unwrap();
+    store.migrate().await.unwrap();
+    let mut connection = store.pool().acquire().await.unwrap();
+    connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    connection.execute(NOTES).await.unwrap();
+    // As a vacuum that follows many inserts does.
+    connection.execute("SELECT brin_summarize_new_values('audit_task')").await.unwrap();
+    connection.execute("ANALYZE audit").await.unwrap();
+    let [id, earliest] = ["0000c350", "0000c300"].map(|end| format!("'00000000-0000-0000-0000-0000{end}'"));
+    for (file, arguments) in [
+        ("audit", "(9223372036854775807, 101)".to_owned()),
+        ("audit_of_task", format!("({id}, {earliest}, 9223372036854775807, 101)")),
+        ("prune_audit", "(0, 100)".to_owned()),
+    ] {
+        let plan = plan(&mut connection, file, &arguments).await;
+        assert!(!plan.contains("Seq Scan on audit"), "{file}: {plan}");
+        if file == "audit_of_task" {
+            assert_eq!(plan.matches("Bitmap Index Scan on audit_task").count(), 2, "{plan}");
+            assert!(plan.contains("audit_retried") && !plan.contains("audit_pkey"), "{plan}");
+        }
+    }
+    for change in ["UPDATE audit SET action = 2", "TRUNCATE audit"] {
+        let refused = connection.execute(change).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{refused}");
+    }
+}

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use distrack_core::TaskId;
 use distrack_store::shared::{Created, SubmissionRow, Taken, answer, task_state};
-use distrack_store::{CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
+use distrack_store::{AuditNote, CancelAnswer, StoreError, Submission, SubmitMode, Submitted};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::Result;
+use crate::audit;
 use crate::database::{Database, Step};
 use crate::error::store_error;
 use crate::row::{Instant, TaskRow, batch, ids};
@@ -17,10 +18,13 @@ pub(crate) async fn submit(
     database: &Database,
     submissions: &[Submission],
     mode: SubmitMode,
+    notes: Vec<AuditNote>,
 ) -> Result<Vec<Submitted>> {
     let mut step = database.begin().await?;
     let fresh = take_keys(&mut step, submissions).await?;
     let created = insert(&mut step, submissions, &fresh).await?;
+    let notes = notes.into_iter().filter(|note| note.task.is_some_and(|task| created.contains_key(&task)));
+    audit::write(&mut step, notes).await?;
     let taken = taken_keys(&mut step, submissions, &created).await?;
     let answers = answer(submissions, &created, &taken)?;
     if mode == SubmitMode::AllOrNone && answers.contains(&Submitted::KeyConflict) {
@@ -78,7 +82,11 @@ async fn taken_keys(step: &mut Step, submissions: &[Submission], created: &Creat
     Ok(rows.into_iter().map(|row| (row.key, (row.request_hash, row.task_id.into()))).collect())
 }
 
-pub(crate) async fn cancel(database: &Database, task: TaskId) -> Result<CancelAnswer> {
+pub(crate) async fn cancel(
+    database: &Database,
+    task: TaskId,
+    note: Option<AuditNote>,
+) -> Result<CancelAnswer> {
     let id = task.as_uuid();
     let mut step = database.begin().await?;
     let now = step.now;
@@ -87,6 +95,7 @@ pub(crate) async fn cancel(database: &Database, task: TaskId) -> Result<CancelAn
         .await
         .map_err(store_error)?;
     if pending.rows_affected() > 0 {
+        audit::write(&mut step, note).await?;
         step.commit().await?;
         return Ok(CancelAnswer::Cancelled);
     }
@@ -95,6 +104,7 @@ pub(crate) async fn cancel(database: &Database, task: TaskId) -> Result<CancelAn
         .await
         .map_err(store_error)?;
     if held.rows_affected() > 0 {
+        audit::write(&mut step, note).await?;
         step.commit().await?;
         return Ok(CancelAnswer::Requested);
     }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod access;
+mod audit;
 mod claim;
 mod clock;
 mod database;
@@ -30,9 +31,10 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
-    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections,
+    HeartbeatSeen, Hint, ListQuery, NextDue, Progress, Pruned, QueueSnapshot, Registered, Registration,
+    Released, Renewed, Reported, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
+    Swept, Wakeup, WorkerSession,
 };
 
 use crate::database::Database;
@@ -63,16 +65,21 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        let answers = accept::submit(&self.database, &submissions, mode).await?;
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        let answers = accept::submit(&self.database, &submissions, mode, notes).await?;
         if answers.iter().any(|answer| matches!(answer, Submitted::Created { .. })) {
             self.hints.raise(Hint::Due);
         }
         Ok(answers)
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        let answer = accept::cancel(&self.database, task).await?;
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        let answer = accept::cancel(&self.database, task, note).await?;
         match answer {
             CancelAnswer::Cancelled => self.hints.raise(Hint::Done),
             CancelAnswer::Requested => self.hints.raise(Hint::Cancel),
@@ -99,6 +106,10 @@ impl Store for SqliteStore {
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
         look::output(&self.database, task, attempt).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        audit::read(&self.database, query).await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSession>> {

@@ -23,10 +23,15 @@ pub(crate) async fn prune(database: &Database, retention: Retention, limit: u32)
         .execute(step.connection())
         .await
         .map_err(store_error)?;
+    let audit = sqlx::query_file!("sql/prune_audit.sql", micros(retention.audit), limit, now)
+        .execute(step.connection())
+        .await
+        .map_err(store_error)?;
     step.commit().await?;
     Ok(Pruned {
         tasks: tasks.rows_affected(),
         keys: keys.rows_affected(),
         sessions: sessions.rows_affected(),
+        audit: audit.rows_affected(),
     })
 }

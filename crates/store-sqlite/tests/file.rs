@@ -32,6 +32,18 @@ async fn submit(store: &SqliteStore) -> TaskId {
     id
 }
 
+#[tokio::test]
+async fn a_note_of_who_asked_for_what_cannot_be_changed() {
+    let (store, directory) = new_store().await;
+    drop(store);
+    let path = directory.path().join("distrack.db");
+    let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let insert = "INSERT INTO audit (at, action, trace_id) VALUES (1, 1, 'a')";
+    sqlx::query(insert).execute(&mut connection).await.unwrap();
+    let refused = sqlx::query("UPDATE audit SET action = 2").execute(&mut connection).await.unwrap_err();
+    assert!(refused.to_string().contains("append-only"), "{refused}");
+}
+
 fn copy(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();

@@ -99,6 +99,24 @@ async fn a_batch_is_matched_with_its_tasks_by_their_ids() {
 }
 
 #[tokio::test]
+async fn notes_are_found_by_their_task_and_removed_from_the_oldest_on() {
+    let plans = plans().await;
+    let of_audit = |name: &str| -> Vec<&str> {
+        plans[name].iter().map(String::as_str).filter(|step| step.contains(" audit")).collect()
+    };
+    assert_eq!(
+        of_audit("audit_of_task"),
+        [
+            "SEARCH audit USING INDEX audit_task (task_id=?)",
+            "SEARCH audit USING INDEX audit_retried (other_task_id=?)",
+            "SEARCH audit USING INDEX audit_task (task_id>? AND task_id<?)",
+        ]
+    );
+    assert_eq!(of_audit("audit"), ["SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)"]);
+    assert_eq!(of_audit("prune_audit"), ["SEARCH audit USING INTEGER PRIMARY KEY (rowid=?)", "SCAN audit"]);
+}
+
+#[tokio::test]
 async fn no_statement_reads_tasks_that_have_ended_to_find_others() {
     for (name, plan) in plans().await {
         for step in of_tasks(&plan) {

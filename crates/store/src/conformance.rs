@@ -11,6 +11,7 @@ mod cases;
 pub mod access;
 pub mod aged;
 mod attempts;
+mod audit;
 mod cancel;
 mod claim;
 mod dropped;

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 
+use crate::audit::{AuditEntry, AuditNote, AuditQuery};
 use crate::error::StoreError;
 use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::store::{Result, Store};
@@ -47,12 +48,21 @@ impl<S: Send + Sync + 'static> Detached<S> {
 
 #[async_trait]
 impl<S: Store> Store for Detached<S> {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        self.run(|store| async move { store.submit(submissions, mode).await }).await
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        self.run(move |store| async move { store.submit_by(submissions, mode, notes).await }).await
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        self.run(|store| async move { store.cancel(task).await }).await
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        self.run(move |store| async move { store.cancel_by(task, note).await }).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.run(move |store| async move { store.audit(query).await }).await
     }
 
     async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>> {

@@ -13,6 +13,7 @@
 //! Start reading at [`Store`]; `conformance` (behind the feature of that name) is the contract as tests.
 
 mod access;
+mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod detached;
@@ -25,6 +26,7 @@ mod types;
 mod wakeup;
 
 pub use access::{Access, NewToken, Token, TokenState};
+pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditToken};
 pub use detached::Detached;
 pub use error::StoreError;
 pub use read::{Connections, Cursor, ListQuery, QueueSnapshot, WorkerSession, WorkerState};

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, Output, SessionId, Task, TaskId};
 
+use crate::audit::{AuditEntry, AuditNote, AuditQuery};
 use crate::error::StoreError;
 use crate::read::{Connections, ListQuery, QueueSnapshot, WorkerSession};
 use crate::types::{
@@ -26,10 +27,28 @@ pub trait Store: Send + Sync + 'static {
     /// Stores tasks. Returns after the commit, one answer for each submission in order.
     ///
     /// With [`SubmitMode::AllOrNone`], one [`Submitted::KeyConflict`] means that nothing was stored.
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>>;
+    ///
+    /// The `notes` of tasks that are stored by this call are written in the same transaction; others are not.
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>>;
 
-    /// Cancels a waiting task, or marks a held one to be stopped by its worker.
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer>;
+    /// The same for what nobody asked for, which is not noted.
+    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
+        self.submit_by(submissions, mode, Vec::new()).await
+    }
+
+    /// Cancels a waiting task, or marks a held one to be stopped by its worker. The `note` is written in the same
+    /// transaction, if it did either.
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer>;
+
+    /// The same for what nobody asked for, which is not noted.
+    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
+        self.cancel_by(task, None).await
+    }
 
     // ---- looking ----
 
@@ -49,6 +68,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What an attempt printed, by its number; `None` if it has no report yet or does not exist.
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>>;
+
+    /// Who asked for what, newest first.
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>>;
 
     /// Every session that has not ended, and those lost within the retention of sessions.
     async fn workers(&self) -> Result<Vec<WorkerSession>>;

@@ -360,11 +360,14 @@ pub struct Retention {
     pub tasks: Duration,
     /// Ended sessions, from their end.
     pub sessions: Duration,
+    /// Notes of who asked for what.
+    pub audit: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { tasks: Duration::from_secs(14 * 24 * 3600), sessions: Duration::from_secs(3600) }
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self { tasks: 14 * DAY, sessions: DAY / 24, audit: 90 * DAY }
     }
 }
 
@@ -377,6 +380,8 @@ pub struct Pruned {
     pub keys: u64,
     /// Ended sessions.
     pub sessions: u64,
+    /// Notes of who asked for what.
+    pub audit: u64,
 }
 
 /// How the database's schema compares with this build's.

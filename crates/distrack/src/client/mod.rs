@@ -2,6 +2,7 @@
 
 mod api;
 mod args;
+mod audit;
 mod change;
 mod failure;
 mod list;
@@ -19,6 +20,7 @@ mod why;
 use clap::{Arg, ArgMatches, Command};
 use reqwest::Url;
 
+use audit::Audit;
 use change::Change;
 use failure::Failure;
 use list::List;
@@ -52,6 +54,7 @@ enum Request {
     View(View),
     Logs(Logs),
     List(List),
+    Audit(Audit),
     Change(Change),
     Why(Why),
     Trace(Trace),
@@ -72,6 +75,7 @@ pub(crate) fn commands() -> Vec<Command> {
         retry,
         workers,
         queues,
+        audit::command(),
     ]
     .map(|command| {
         command.arg(
@@ -102,6 +106,7 @@ pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) ->
         "trace" => trace::read(args, environment).map(Request::Trace),
         "logs" => logs::read(args).map(Request::Logs),
         "list" => list::read(args).map(Request::List),
+        "audit" => audit::read(args).map(Request::Audit),
         "cancel" => change::read("cancel", args).map(Request::Change),
         "retry" => change::read("retry", args).map(Request::Change),
         _ => None,
@@ -118,6 +123,7 @@ pub(crate) async fn run(client: Client) -> u8 {
         Request::View(view) => view.run(&api, format).await.map(|()| exits::OK),
         Request::Logs(logs) => logs.run(&api, format).await.map(|()| exits::OK),
         Request::List(list) => list.run(&api, format).await.map(|()| exits::OK),
+        Request::Audit(audit) => audit.run(&api, format).await.map(|()| exits::OK),
         Request::Why(why) => why.run(&api, format).await.map(|()| exits::OK),
         Request::Trace(trace) => trace.run(&api, format).await.map(|()| exits::OK),
         Request::Change(change) => Ok(change.run(&api, format).await),

@@ -67,7 +67,11 @@ pub(crate) async fn serve(
     let settings = Settings {
         heartbeat_interval: timing.heartbeat_interval,
         lost_after: timing.lost_after,
-        retention: Retention { tasks: timing.retention, ..Retention::default() },
+        retention: Retention {
+            tasks: timing.retention,
+            audit: timing.audit_retention,
+            ..Retention::default()
+        },
         trace_policy: telling.trace_policy,
         database: telling.database,
         ..Settings::default()

@@ -25,12 +25,13 @@ pub(crate) struct Logs {
     pub(crate) filter: String,
 }
 
-/// When workers are late and lost, and how long ended tasks are kept.
+/// When workers are late and lost, and how long ended tasks and notes of who asked for them are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) heartbeat_interval: Duration,
     pub(crate) lost_after: Duration,
     pub(crate) retention: Duration,
+    pub(crate) audit_retention: Duration,
 }
 
 /// Who may use the HTTP API.
@@ -156,6 +157,7 @@ impl Timing {
         let heartbeat_interval = reader.one("heartbeat_interval", values::positive_duration);
         let lost_after = reader.one("lost_after", values::positive_duration);
         let retention = reader.one("retention", values::positive_duration);
+        let audit_retention = reader.one("audit_retention", values::positive_duration);
         let (heartbeat_interval, lost_after) = (heartbeat_interval?, lost_after?);
         if lost_after < heartbeat_interval.saturating_mul(3) {
             let [lost, beat] = [lost_after, heartbeat_interval].map(humantime::format_duration);
@@ -164,7 +166,8 @@ impl Timing {
                  that comes late loses a worker"
             ));
         }
-        Some(Self { heartbeat_interval, lost_after, retention: retention? })
+        let (retention, audit_retention) = (retention?, audit_retention?);
+        Some(Self { heartbeat_interval, lost_after, retention, audit_retention })
     }
 }
 

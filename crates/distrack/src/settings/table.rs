@@ -398,6 +398,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text("14d"),
         "How long a task is kept after it has ended",
     ),
+    setting(
+        "audit_retention",
+        &[Up, Coordinator],
+        "DURATION",
+        Text("90d"),
+        "How long it is kept who submitted, cancelled and retried tasks",
+    ),
     list(
         "allowed_hosts",
         &[Up, Scheduler],

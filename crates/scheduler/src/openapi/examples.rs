@@ -60,6 +60,7 @@ fn of(operation: &str) -> Option<Value> {
         "list_queues" => json!({"queues": [{
             "queue": "default", "scheduled": 12, "ready": 3, "dispatched": 1, "running": 8, "lag_seconds": 0.25,
         }]}),
+        "list_audit" => audit(),
         _ => return None,
     })
 }
@@ -154,6 +155,15 @@ fn attempt_of(task: Task) -> Attempt {
 fn output() -> Output {
     let stdout = StreamOutput { head: b"hello\n".to_vec(), tail: Vec::new(), bytes: 6 };
     Output { stdout, ..Output::default() }
+}
+
+fn audit() -> Value {
+    json!({"entries": [{
+        "id": 71, "at": "2025-10-11T09:30:00.000Z", "action": "submit", "task_id": ID, "last_task_id": null,
+        "retry_of": null, "count": 1, "token": {"id": "k3v9", "name": "ci"}, "address": "10.0.0.7", "queue": "default",
+        "command_sha256": "0f1128046248f83dc9b9ab187e16fad0ff596128f1524d05a9a77c4ad932f10a",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    }], "next_cursor": null})
 }
 
 fn workers() -> Value {

@@ -79,7 +79,7 @@ fn shape(parameter: &mut Parameter) {
     let schema = match parameter.name.as_str() {
         "state" => crate::resource::schema::state().into(),
         "stream" => text().enum_values(Some(["stdout", "stderr"])).into(),
-        "created_after" | "created_before" => {
+        "created_after" | "created_before" | "since" => {
             text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
         }
         // Left out or a text, never null.

@@ -64,7 +64,7 @@ fn codes(path: &str, operation: &Operation) -> Vec<Code> {
         ]);
     }
     codes.extend(match operation.operation_id.as_deref() {
-        Some("list_tasks") => Some(Code::BadCursor),
+        Some("list_tasks" | "list_audit") => Some(Code::BadCursor),
         Some("cancel_task") => Some(Code::TaskEnded),
         Some("retry_task") => Some(Code::TaskNotRetryable),
         Some("get_output") => Some(Code::AttemptNotFound),

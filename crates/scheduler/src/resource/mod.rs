@@ -1,6 +1,7 @@
 //! What the API shows: the store's types in the API's form.
 
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod cancelled;
 pub(crate) mod fleet;
 pub(crate) mod output;

@@ -2,6 +2,7 @@
 
 use distrack_core::timeline::Phase;
 use distrack_core::{Cause, TaskState, TraceMode, why};
+use distrack_store::AuditAction;
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
@@ -88,6 +89,11 @@ pub(crate) fn asked_on_output_limit() -> Object {
 /// The same as [`executor`] in a request.
 pub(crate) fn asked_executor() -> Object {
     or_null(executor())
+}
+
+/// What somebody did.
+pub(crate) fn audit_action() -> Object {
+    one_of(AuditAction::ALL.map(AuditAction::as_str)).description(Some("What was done.")).build()
 }
 
 /// Kinds of reasons.

@@ -11,8 +11,10 @@ use distrack_core::{FieldError, NewTask, Task, TaskId, TraceContext};
 use distrack_store::{Submission, Submitted};
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::Reach;
 use crate::body::{JsonBody, MAX_BATCH_BODY};
+use crate::caller::Caller;
 use crate::idempotency;
 use crate::intake::{Origin, Stored, Turn};
 use crate::metrics::Source;
@@ -44,6 +46,7 @@ const ENOUGH: usize = 32;
 pub(crate) async fn create(
     State(app): State<App>,
     reach: Reach,
+    caller: Caller,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
@@ -59,12 +62,14 @@ pub(crate) async fn create(
     let count = request.tasks.len();
     let tasks = parse(request.tasks, || trace.of_task(&app.traces, count))?;
     tasks.iter().try_for_each(|task| reach.permit(task))?;
+    let note = Some(audit::of_batch(&caller, &trace, &tasks));
     let submissions = tasks.into_iter().enumerate().map(|(index, task)| {
         let key = key.as_ref().map(|key| idempotency::of_item(key, index));
         Submission { task, key }
     });
     let submissions = submissions.collect();
-    let stored = app.intake.submit_all(submissions, Origin { source: Source::Batch, trace }, turn).await?;
+    let origin = Origin { source: Source::Batch, trace, note };
+    let stored = app.intake.submit_all(submissions, origin, turn).await?;
     let (tasks, replayed) = resolve(&app, stored).await?;
     let tasks = Json(TaskList { tasks: tasks.into_iter().map(TaskResource::from).collect() });
     if replayed {

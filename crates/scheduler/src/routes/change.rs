@@ -7,10 +7,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use distrack_core::{Due, NewTask, Task, TaskId, TaskState, TraceContext};
-use distrack_store::CancelAnswer;
+use distrack_store::{AuditAction, CancelAnswer};
 
 use crate::app::{App, no_such_task};
+use crate::audit;
 use crate::auth::Reach;
+use crate::caller::Caller;
 use crate::idempotency;
 use crate::intake::Origin;
 use crate::metrics::Source;
@@ -37,6 +39,8 @@ use crate::routes::submit;
 pub(crate) async fn cancel(
     State(app): State<App>,
     reach: Reach,
+    caller: Caller,
+    trace: RequestTrace,
     PathTask(id): PathTask,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -44,7 +48,8 @@ pub(crate) async fn cancel(
     if reach.is_limited() {
         app.task(id, &reach).await?;
     }
-    let answer = app.ask(app.store.cancel(id)).await?;
+    let note = audit::of_cancel(&caller, &trace, id);
+    let answer = app.ask(app.store.cancel_by(id, Some(note))).await?;
     let status = match answer {
         CancelAnswer::Cancelled => StatusCode::OK,
         CancelAnswer::Requested => StatusCode::ACCEPTED,
@@ -86,6 +91,7 @@ fn ended(task: &Task) -> Problem {
 pub(crate) async fn retry(
     State(app): State<App>,
     reach: Reach,
+    caller: Caller,
     trace: RequestTrace,
     PathTask(id): PathTask,
     params: Params,
@@ -101,7 +107,8 @@ pub(crate) async fn retry(
         }
     }
     let again = again(task, trace.of_task(&app.traces, 1));
-    let accepted = submit::store(&app, again, key, Origin { source: Source::Retry, trace }).await?;
+    let note = Some(audit::of_task(AuditAction::Retry, &caller, &trace, &again));
+    let accepted = submit::store(&app, again, key, Origin { source: Source::Retry, trace, note }).await?;
     Ok(accepted.answer(StatusCode::CREATED))
 }
 

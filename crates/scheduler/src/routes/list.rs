@@ -72,7 +72,8 @@ fn parse(mut params: Params, reach: &Reach) -> Result<ListQuery, Problem> {
     Ok(query)
 }
 
-fn limit(text: Option<String>) -> Result<u32, Problem> {
+/// How many items of a page were asked for.
+pub(super) fn limit(text: Option<String>) -> Result<u32, Problem> {
     let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| Problem::field("limit", format!("must be 1 to {MAX_LIMIT}")))

@@ -1,5 +1,6 @@
 //! The routes, a file for each kind of question.
 
+pub(crate) mod audit;
 pub(crate) mod batch;
 pub(crate) mod change;
 pub(crate) mod fleet;

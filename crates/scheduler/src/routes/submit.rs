@@ -6,11 +6,13 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use distrack_core::{NewTask, Task, TaskDraft, TaskId, TraceContext};
-use distrack_store::{IdempotencyKey, Submission, Submitted};
+use distrack_store::{AuditAction, IdempotencyKey, Submission, Submitted};
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::Reach;
 use crate::body::{JsonBody, MAX_BODY};
+use crate::caller::Caller;
 use crate::idempotency;
 use crate::intake::Origin;
 use crate::metrics::Source;
@@ -60,13 +62,14 @@ impl Accepted {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    caller: Caller,
     reach: Reach,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, reach, trace, params, &headers, request).await?;
+    let accepted = submit(&app, (&caller, reach), trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::CREATED))
 }
 
@@ -83,19 +86,20 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn schedule(
     State(app): State<App>,
+    caller: Caller,
     reach: Reach,
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,
     JsonBody(request): JsonBody<TaskRequest, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let accepted = submit(&app, reach, trace, params, &headers, request).await?;
+    let accepted = submit(&app, (&caller, reach), trace, params, &headers, request).await?;
     Ok(accepted.answer(StatusCode::OK))
 }
 
 async fn submit(
     app: &App,
-    reach: Reach,
+    (caller, reach): (&Caller, Reach),
     trace: RequestTrace,
     mut params: Params,
     headers: &HeaderMap,
@@ -106,7 +110,8 @@ async fn submit(
     let key = idempotency::of(headers, "task", &request)?.map(|key| reach.key(key));
     let task = parse(request, trace.of_task(&app.traces, 1)).map_err(Problem::invalid)?;
     reach.permit(&task)?;
-    let origin = Origin { source: Source::Api, trace };
+    let note = Some(audit::of_task(AuditAction::Submit, caller, &trace, &task));
+    let origin = Origin { source: Source::Api, trace, note };
     let Accepted { task, replayed } = store(app, task, key, origin).await?;
     request_trace::made(task.id);
     Ok(Accepted { task: wait.end_of(app, task).await, replayed })

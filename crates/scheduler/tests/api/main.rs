@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod audit;
 mod bad_input;
 mod batch;
 mod canary;

@@ -72,7 +72,7 @@ async fn every_operation_of_the_openapi_document_is_served() {
     let document = scheduler.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 19);
+    assert_eq!(operations.len(), 20);
     for (method, path) in operations {
         let asked = path.replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057");
         let answer = Answer::of(scheduler.request(method.clone(), &asked)).await;

@@ -11,7 +11,8 @@ const VALUE: &str = "hunter2-in-no-answer";
 #[tokio::test]
 async fn no_answer_has_the_value_of_a_secret() {
     let scheduler = Scheduler::start().await;
-    let task = |delay: u32| json!({"command": "false", "env_secret": {"TOKEN": VALUE}, "delay_seconds": delay});
+    let task =
+        |delay: u32| json!({"command": "false", "env_secret": {"TOKEN": VALUE}, "delay_seconds": delay});
     let answer = scheduler.post("/v1/tasks", &task(0)).await;
     let body = task(3600);
     let id = answer.json()["task_id"].as_str().unwrap().to_owned();

@@ -10,7 +10,7 @@ use crate::{IdempotencyKey, Pruned, Receipt, Retention, Submission, SubmitMode, 
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
-const ALL: Retention = Retention { tasks: LONG, sessions: LONG };
+const ALL: Retention = Retention { tasks: LONG, sessions: LONG, audit: LONG };
 
 async fn send(store: &Db, key: &str) -> (TaskId, Submitted) {
     let task = new_task(later());

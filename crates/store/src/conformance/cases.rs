@@ -25,6 +25,14 @@ macro_rules! conformance_cases {
                 many_at_once_with_one_key_give_one_task,
                 batches_with_the_same_keys_in_another_order_do_not_block_each_other,
             }
+            audit {
+                a_note_is_written_with_the_task_and_reads_back_as_it_was,
+                what_was_not_done_is_not_noted,
+                a_cancel_of_a_held_task_is_noted_with_its_queue,
+                a_task_has_its_own_notes_those_of_its_batch_and_of_its_retries,
+                notes_are_read_a_page_at_a_time,
+                notes_outlive_their_task_and_go_by_their_own_retention,
+            }
             list {
                 tasks_are_listed_newest_first,
                 tasks_are_listed_by_state,

@@ -153,7 +153,7 @@ pub async fn a_sweep_takes_no_more_than_its_limit_and_strands_nothing(store: Db)
         assert!(swept.attempts_lost.len() <= 2, "{swept:?}");
         lost.extend(refs(&swept.attempts_lost));
         // An ended session whose attempts are not all lost yet must not be forgotten.
-        let none = Retention { tasks: LONG, sessions: Duration::ZERO };
+        let none = Retention { tasks: LONG, sessions: Duration::ZERO, audit: LONG };
         store.prune(none, 100).await.expect("ended sessions are removed");
         (lost.len() >= 7).then_some(())
     })

@@ -13,8 +13,8 @@ use super::fleet::Worker;
 use crate::{IdempotencyKey, Pruned, Receipt, Retention, Submission, SubmitMode, Submitted};
 
 const AT_ONCE: Backoff = Backoff { initial: NOW, max: NOW };
-const NONE: Retention = Retention { tasks: Duration::ZERO, sessions: Duration::ZERO };
-const ALL: Retention = Retention { tasks: LONG, sessions: LONG };
+const NONE: Retention = Retention { tasks: Duration::ZERO, sessions: Duration::ZERO, audit: Duration::ZERO };
+const ALL: Retention = Retention { tasks: LONG, sessions: LONG, audit: LONG };
 
 async fn prune(store: &Db, retention: Retention, limit: u32) -> Pruned {
     store.prune(retention, limit).await.expect("pruning ends")

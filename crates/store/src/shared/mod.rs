@@ -4,6 +4,7 @@
 //! names of their columns; what a report or a registration means is decided here, once, and each database
 //! only writes the decision down.
 
+mod audit;
 mod ending;
 mod explain;
 mod held;
@@ -13,6 +14,7 @@ mod submission;
 mod token;
 mod value;
 
+pub use audit::{AuditRow, NoteRow, earliest_of_batch};
 pub use ending::{Changed, Ending, EndingRow, LockedRow};
 pub use explain::{AHEAD_LIMIT, Concerned, ServingRow, counted, is_in_line};
 pub use held::{HeldRow, admit, overtaken, released_of, sort_held, sort_left};

@@ -104,7 +104,12 @@ fn file_in(folder: &TempDir) -> PathBuf {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
         self.submits.lock().unwrap().push((submissions.len(), mode));
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
         self.up()?;
@@ -113,16 +118,21 @@ impl Store for FaultyStore {
             return Err(StoreError::Refused("syntax error in secret statement".into()));
         }
         assert!(!asks("panic"), "told to panic");
-        let stored = self.inner.submit(submissions, mode).await?;
+        let stored = self.inner.submit_by(submissions, mode, notes).await?;
         if self.breaks_off.swap(false, Ordering::SeqCst) {
             return Err(StoreError::unanswered("secret-host hung up"));
         }
         Ok(stored)
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
         self.up()?;
-        self.inner.cancel(task).await
+        self.inner.cancel_by(task, note).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.up()?;
+        self.inner.audit(query).await
     }
 
     async fn get(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {

@@ -1,0 +1,4 @@
+-- distrack: prune_audit
+-- Ids rise with time: the primary key gives the oldest, and nothing is read beyond them.
+DELETE FROM audit
+WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $2) AND at <= $3 - $1
