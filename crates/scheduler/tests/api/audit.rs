@@ -1,11 +1,15 @@
 //! Who asked for what: noted with each change, and answered a page at a time.
 
+use std::time::Duration;
+
+use distrack_core::QueueName;
+use distrack_scheduler::{Canary, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::fleet::exit;
-use crate::support::{Answer, Scheduler};
+use crate::support::{Answer, Scheduler, until};
 
 async fn entries(scheduler: &Scheduler, query: &str) -> Vec<Value> {
     let answer = scheduler.get(&format!("/v1/audit{query}")).await;
@@ -137,4 +141,12 @@ async fn entries_come_a_page_at_a_time_and_since_an_instant() {
     ] {
         assert_eq!(scheduler.get(&format!("/v1/audit?{query}")).await.problem(422, "invalid_field"), [field]);
     }
+}
+
+#[tokio::test]
+async fn a_canary_that_nobody_asked_for_is_not_noted() {
+    let canary = Canary { interval: Duration::from_secs(1), queue: QueueName::default() };
+    let scheduler = Scheduler::with(Settings { canary: Some(canary), ..Settings::default() }).await;
+    until("a canary is out", async || scheduler.store.count().await > 0).await;
+    assert_eq!(entries(&scheduler, "").await, Vec::<Value>::new());
 }
