@@ -8,7 +8,9 @@ use distrack_core::{Cause, TraceId};
 use distrack_proto::convert;
 use tracing::info;
 
+use crate::Commands;
 use crate::assignment::Assignment;
+use crate::clock::Moment;
 use crate::held::Held;
 use crate::metrics::Instruments;
 use crate::report::Reporter;
@@ -23,6 +25,8 @@ use crate::verdict;
 pub(crate) struct Execute {
     /// Runs one attempt.
     pub(crate) runner: Runner,
+    /// Runs it instead.
+    pub(crate) commands: Option<Arc<dyn Commands>>,
     /// Knows its slot.
     pub(crate) held: Arc<Held>,
     /// Takes its result.
@@ -51,7 +55,11 @@ impl Execute {
                 execute.instruments.spawned(accepted.elapsed(), execute.exemplar(running.traced.as_ref()));
                 execute.reporter.started(assignment.attempt, moment);
             };
-            let ending = execute.runner.run(assignment, running.stop.clone(), started).await;
+            let stop = running.stop.clone();
+            let ending = match &execute.commands {
+                None => execute.runner.run(assignment, stop, started).await,
+                Some(commands) => elsewhere(commands.as_ref(), assignment, stop, started).await,
+            };
             running.conclude(ending);
         });
     }
@@ -105,6 +113,22 @@ impl Execute {
             "attempt ended"
         );
     }
+}
+
+/// Runs a command that is none of this machine.
+async fn elsewhere(
+    commands: &dyn Commands,
+    assignment: &Assignment,
+    mut stop: StopSignal,
+    started: impl FnOnce(Moment),
+) -> Ending {
+    let start = Moment::now();
+    started(start);
+    let outcome = tokio::select! {
+        outcome = commands.run(assignment.attempt, &assignment.spec) => outcome,
+        why = stop.requested() => verdict::of_unstarted(why),
+    };
+    Ending { started: Some(start), ..Ending::unstarted(outcome) }
 }
 
 /// An attempt that runs. However its code ends, its slot is free after it and its end is told.

@@ -11,6 +11,7 @@ mod attach;
 mod attachment;
 mod backoff;
 mod clock;
+mod commands;
 mod descriptors;
 mod error;
 mod execute;
@@ -50,6 +51,7 @@ mod verdict;
 #[cfg(test)]
 mod testing;
 
+pub use commands::Commands;
 pub use error::ServeError;
 pub use isolation::limits::Limits;
 pub use isolation::starter::{STARTER, start_command};

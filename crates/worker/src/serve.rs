@@ -126,8 +126,9 @@ impl Worker {
         let attachment = Attachment::none();
         let (items, inbox) = mpsc::unbounded_channel();
         let spool_dir = identity.dir.join("spool");
-        let (spool, spool_thread, undelivered) = Spool::open(&spool_dir, items.clone(), instruments.clone())
-            .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
+        let (spool, spool_thread, undelivered) =
+            Spool::open(&spool_dir, settings.commands.is_none(), items.clone(), instruments.clone())
+                .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
         held.restore(undelivered);
 
         let mark = leftovers::mark(&identity);
@@ -148,6 +149,7 @@ impl Worker {
         let request = presentation(&settings, &identity, isolation.describe());
         let execute = Arc::new(Execute {
             runner,
+            commands: settings.commands.clone(),
             held: Arc::clone(&held),
             reporter: Reporter { items, spool: spool.clone() },
             teller: Teller {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distrack_core::QueueName;
 
-use crate::{IsolationSettings, ServeError};
+use crate::{Commands, IsolationSettings, ServeError};
 
 /// Where a program is looked for when the environment names no `PATH`.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -72,6 +73,8 @@ pub struct Settings {
     pub isolation: IsolationSettings,
     /// Whether spans show command lines, which may hold secrets.
     pub trace_command: bool,
+    /// What runs commands; processes of this machine when `None`.
+    pub commands: Option<Arc<dyn Commands>>,
     /// The version to report.
     pub version: String,
 }
@@ -98,6 +101,7 @@ impl Default for Settings {
             child_env: [("PATH".to_owned(), DEFAULT_PATH.to_owned())].into(),
             isolation: IsolationSettings::default(),
             trace_command: false,
+            commands: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

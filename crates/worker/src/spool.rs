@@ -7,9 +7,9 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -68,18 +68,27 @@ enum Request {
 /// The way to the spool. Its methods never wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
-    requests: mpsc::Sender<Request>,
+    way: Way,
     /// Whether the disk took what it was given last.
     healthy: Arc<AtomicBool>,
     /// Whether so much waits that no more is to come.
     full: Arc<AtomicBool>,
 }
 
-/// The spool's thread.
+/// How requests reach the keeper.
+#[derive(Clone, Debug)]
+enum Way {
+    /// It has a thread of its own.
+    Thread(mpsc::Sender<Request>),
+    /// Whoever asks waits for it.
+    Here(Arc<Mutex<Keeper>>),
+}
+
+/// The spool's thread, if it has one.
 #[derive(Debug)]
 pub(crate) struct SpoolThread {
     spool: Spool,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Spool {
@@ -87,18 +96,20 @@ impl Spool {
     /// their attempts are told.
     pub(crate) fn open(
         dir: &Path,
+        threaded: bool,
         deliver: UnboundedSender<Item>,
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
         let boot = boot_id();
         let opened = Journal::open(dir, &boot)?;
-        Self::start(opened, boot, MOST_BYTES, deliver, instruments)
+        Self::start(opened, boot, MOST_BYTES, threaded, deliver, instruments)
     }
 
     fn start(
         opened: Opened,
         boot: String,
         most_bytes: u64,
+        threaded: bool,
         deliver: UnboundedSender<Item>,
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
@@ -113,23 +124,28 @@ impl Spool {
             error!(%error, "the spool cannot be written, no new work is taken");
         }
         let attempts = contents.results.iter().map(|spooled| spooled.attempt).collect();
-        let (requests, inbox) = mpsc::channel();
         let healthy = Arc::new(AtomicBool::new(unwritable.is_none()));
-        let spool = Self { requests, healthy, full: Arc::default() };
+        let full = Arc::<AtomicBool>::default();
         let mut keeper = Keeper {
             journal,
             boot,
             unwritten: Vec::new(),
             most_bytes,
             deliver,
-            healthy: Arc::clone(&spool.healthy),
-            full: Arc::clone(&spool.full),
+            healthy: Arc::clone(&healthy),
+            full: Arc::clone(&full),
             instruments,
         };
         keeper.measure();
         keeper.hand_on(contents.results);
-        let thread =
-            std::thread::Builder::new().name("spool".to_owned()).spawn(move || keeper.run(&inbox))?;
+        let (way, thread) = if threaded {
+            let (requests, inbox) = mpsc::channel();
+            let thread = std::thread::Builder::new().name("spool".to_owned());
+            (Way::Thread(requests), Some(thread.spawn(move || keeper.run(&inbox))?))
+        } else {
+            (Way::Here(Arc::new(Mutex::new(keeper))), None)
+        };
+        let spool = Self { way, healthy, full };
         Ok((spool.clone(), SpoolThread { spool, thread }, attempts))
     }
 
@@ -149,8 +165,11 @@ impl Spool {
     }
 
     fn request(&self, request: Request) {
-        // The thread ends last of all; a result that comes later still is one of a crash.
-        let _ = self.requests.send(request);
+        match &self.way {
+            // The thread ends last of all; a result that comes later still is one of a crash.
+            Way::Thread(requests) => _ = requests.send(request),
+            Way::Here(keeper) => _ = keeper.lock().unwrap_or_else(PoisonError::into_inner).serve([request]),
+        }
     }
 }
 
@@ -158,7 +177,7 @@ impl SpoolThread {
     /// Writes what is left and ends. Blocks.
     pub(crate) fn close(self) {
         self.spool.request(Request::Close);
-        if self.thread.join().is_err() {
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             error!("the spool's thread failed");
         }
     }
@@ -187,18 +206,24 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let (mut kept, mut acknowledged) = (Vec::new(), Vec::new());
-            for request in first.into_iter().chain(inbox.try_iter()).take(BATCH) {
-                match request {
-                    Request::Keep(spooled) => kept.push(spooled),
-                    Request::Acknowledge(attempts) => acknowledged.extend(attempts),
-                    Request::Close => open = false,
-                }
-            }
-            self.write(&kept, &acknowledged);
-            self.hand_on(kept);
-            self.tidy(!open);
+            open = self.serve(first.into_iter().chain(inbox.try_iter()).take(BATCH));
         }
+    }
+
+    /// Does what was asked with one sync; false when it was asked to end.
+    fn serve(&mut self, requests: impl IntoIterator<Item = Request>) -> bool {
+        let (mut kept, mut acknowledged, mut open) = (Vec::new(), Vec::new(), true);
+        for request in requests {
+            match request {
+                Request::Keep(spooled) => kept.push(spooled),
+                Request::Acknowledge(attempts) => acknowledged.extend(attempts),
+                Request::Close => open = false,
+            }
+        }
+        self.write(&kept, &acknowledged);
+        self.hand_on(kept);
+        self.tidy(!open);
+        open
     }
 
     /// The next request; while the disk refuses, none for no longer than it is left alone: an idle worker

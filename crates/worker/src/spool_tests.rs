@@ -21,7 +21,7 @@ struct Open {
 fn open(dir: &Path) -> Open {
     let (deliver, delivered) = unbounded_channel();
     let instruments = instruments();
-    let (spool, thread, restored) = Spool::open(dir, deliver, instruments.clone()).unwrap();
+    let (spool, thread, restored) = Spool::open(dir, true, deliver, instruments.clone()).unwrap();
     Open { spool, thread, delivered, restored, instruments }
 }
 
@@ -36,7 +36,7 @@ fn open_small(dir: &Path, most_bytes: u64) -> (Open, Arc<Refusal>) {
     let instruments = instruments();
     let opened = Journal::open(dir, "boot").unwrap();
     let refusal = opened.journal.refusal();
-    let started = Spool::start(opened, "boot".to_owned(), most_bytes, deliver, instruments.clone());
+    let started = Spool::start(opened, "boot".to_owned(), most_bytes, true, deliver, instruments.clone());
     let (spool, thread, restored) = started.unwrap();
     (Open { spool, thread, delivered, restored, instruments }, refusal)
 }
