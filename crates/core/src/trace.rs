@@ -259,3 +259,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "trace_fuzz.rs"]
+mod fuzz;

@@ -229,3 +229,7 @@ fn argument(setting: &Setting) -> Arg {
 #[cfg(test)]
 #[path = "cli_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "cli_fuzz.rs"]
+mod fuzz;

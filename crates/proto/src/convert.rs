@@ -342,3 +342,7 @@ mod tests {
         assert_eq!(output(&wire).unwrap_err().field, "finished.stderr");
     }
 }
+
+#[cfg(test)]
+#[path = "convert_fuzz.rs"]
+mod fuzz;

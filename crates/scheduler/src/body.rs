@@ -129,3 +129,7 @@ fn at_fault(path: &str, message: &str) -> Problem {
 #[cfg(test)]
 #[path = "body_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "body_fuzz.rs"]
+mod fuzz;

@@ -153,3 +153,7 @@ fn spooled(record: Record, boot: &str) -> Option<Spooled> {
 #[cfg(test)]
 #[path = "spool_file_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "spool_file_fuzz.rs"]
+mod fuzz;
