@@ -82,7 +82,7 @@ impl Held {
 
     /// What was registered counts no more: every call is refused until the next registration.
     pub(crate) fn lapse(&self) {
-        self.lock().registration = None;
+        self.lock().lapse();
     }
 
     /// Decides on assignments and takes a slot for each that is to start.

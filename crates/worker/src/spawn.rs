@@ -48,12 +48,12 @@ pub(crate) struct Started {
 impl fmt::Debug for Launch {
     /// The names of the variables alone: some are secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { program, env, cwd } = self;
         f.debug_struct("Launch")
-            .field("program", program)
-            .field("env", &env.keys())
-            .field("cwd", cwd)
-            .finish()
+            .field("program", &self.program)
+            .field("env", &self.env.keys())
+            .field("cwd", &self.cwd)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 

@@ -102,6 +102,11 @@ impl<R: Copy + PartialEq, W> Holding<R, W> {
         self.registration = Some(registration);
     }
 
+    /// What was registered counts no more: every call is refused until the next registration.
+    pub fn lapse(&mut self) {
+        self.registration = None;
+    }
+
     /// Checks that a call names the registration that holds.
     ///
     /// # Errors
