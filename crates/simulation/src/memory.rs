@@ -1,6 +1,7 @@
 //! A [`Store`] in memory, by a clock that the caller gives.
 
 mod accept;
+mod audit;
 mod claim;
 mod ending;
 mod look;
@@ -17,7 +18,7 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
     Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
     Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Waker, Wakeup, WorkerSession,
 };
@@ -85,14 +86,19 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        let answers = self.step(|state, now| state.submit(submissions, mode, now))?;
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        let answers = self.step(|state, now| state.submit(submissions, mode, notes, now))?;
         self.raise(&[Hint::Due]);
         Ok(answers)
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        let answer = self.step(|state, now| Ok(state.cancel(task, now)))?;
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        let answer = self.step(|state, now| Ok(state.cancel(task, note, now)))?;
         match answer {
             CancelAnswer::Cancelled => self.raise(&[Hint::Done]),
             CancelAnswer::Requested => self.raise(&[Hint::Cancel]),
@@ -119,6 +125,10 @@ impl Store for MemoryStore {
 
     async fn output(&self, task: TaskId, attempt: u32) -> Result<Option<Output>> {
         self.step(|state, _| Ok(state.output(task, attempt)))
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.step(|state, _| Ok(state.read_audit(query)))
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSession>> {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
     Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
     Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
 };
@@ -39,6 +39,7 @@ impl Wire {
     /// Takes a step over the wire: it may not get there, and its answer may not come back.
     async fn call<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
         let away = || StoreError::unavailable("the database is away, says the simulation");
+        let unanswered = || StoreError::Unanswered("the answer is lost, says the simulation".into());
         let (there, back, lost) = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
             let mut way = || Duration::from_micros(rng.random_range(50..3_000));
@@ -52,18 +53,27 @@ impl Wire {
         let answer = step.await;
         tokio::time::sleep(back).await;
         // It was done all the same.
-        if lost || self.cut.load(Ordering::Relaxed) { Err(away()) } else { answer }
+        if lost || self.cut.load(Ordering::Relaxed) { Err(unanswered()) } else { answer }
     }
 }
 
 #[async_trait]
 impl Store for Wire {
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        self.call(self.store.submit(submissions, mode)).await
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        self.call(self.store.submit_by(submissions, mode, notes)).await
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        self.call(self.store.cancel(task)).await
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        self.call(self.store.cancel_by(task, note)).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.call(self.store.audit(query)).await
     }
 
     async fn get(&self, tasks: Vec<TaskId>) -> Result<Vec<Task>> {

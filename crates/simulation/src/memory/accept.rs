@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use distrack_core::{AttemptRef, Due, Task, TaskId, TaskState};
 use distrack_store::shared::{Created, Taken, answer};
-use distrack_store::{CancelAnswer, Submission, SubmitMode, Submitted};
+use distrack_store::{AuditNote, CancelAnswer, Submission, SubmitMode, Submitted};
 
 use super::Result;
 use super::state::{Kept, Key, State, delta};
@@ -13,6 +13,7 @@ impl State {
         &mut self,
         submissions: Vec<Submission>,
         mode: SubmitMode,
+        notes: Vec<AuditNote>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Submitted>> {
         let (mut created, mut taken) = (Created::new(), Taken::new());
@@ -44,6 +45,9 @@ impl State {
             if let Some(&(created_at, scheduled_at)) = created.get(&task.id) {
                 self.accept(task, created_at, scheduled_at);
             }
+        }
+        for note in notes.into_iter().filter(|note| note.task.is_some_and(|task| created.contains_key(&task))) {
+            self.note(note, now);
         }
         Ok(answers)
     }
@@ -88,7 +92,15 @@ impl State {
         self.tasks.insert(kept.task.id, kept);
     }
 
-    pub(super) fn cancel(&mut self, task: TaskId, now: DateTime<Utc>) -> CancelAnswer {
+    pub(super) fn cancel(&mut self, task: TaskId, note: Option<AuditNote>, now: DateTime<Utc>) -> CancelAnswer {
+        let answer = self.cancelled(task, now);
+        if let Some(note) = note.filter(|_| matches!(answer, CancelAnswer::Cancelled | CancelAnswer::Requested)) {
+            self.note(note, now);
+        }
+        answer
+    }
+
+    fn cancelled(&mut self, task: TaskId, now: DateTime<Utc>) -> CancelAnswer {
         let Some(found) = self.tasks.get(&task) else { return CancelAnswer::NotFound };
         let attempt = AttemptRef { task, epoch: found.task.epoch };
         let pending = |task: &Task| task.state == TaskState::Pending;

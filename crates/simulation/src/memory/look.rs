@@ -23,6 +23,7 @@ impl State {
             query.cursor.is_none_or(|cursor| task.id < cursor.0)
                 && query.state.is_none_or(|state| task.state == state)
                 && query.queue.as_ref().is_none_or(|queue| task.queue == *queue)
+                && query.queues.as_ref().is_none_or(|queues| queues.contains(&task.queue))
                 && query.labels.iter().all(|(key, value)| task.labels.get(key) == Some(value))
                 && query.created_after.is_none_or(|after| task.created_at > after)
                 && query.created_before.is_none_or(|before| task.created_at < before)
@@ -91,6 +92,7 @@ impl State {
             held: u32::try_from(self.held_by(id).len()).unwrap_or(u32::MAX),
             queues: session.queues.clone(),
             labels: session.labels.clone(),
+            isolation: session.isolation.clone(),
             registered_at: session.registered_at,
             last_heartbeat_at: session.last_heartbeat_at,
             lease_expires_at: session.lease_expires_at,

@@ -33,6 +33,11 @@ impl State {
         let sessions: Vec<_> = free.take(limit).collect();
         sessions.iter().for_each(|id| _ = self.sessions.remove(id));
 
-        Pruned { tasks: tasks.len() as u64, keys: keys.len() as u64, sessions: sessions.len() as u64 }
+        Pruned {
+            tasks: tasks.len() as u64,
+            keys: keys.len() as u64,
+            sessions: sessions.len() as u64,
+            audit: self.prune_audit(delta(retention.audit), limit, now),
+        }
     }
 }

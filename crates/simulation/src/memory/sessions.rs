@@ -1,11 +1,11 @@
 //! Workers' sessions: opening, continuing, renewing and ending them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use distrack_core::protocol::reconcile::{self, Admission, Live, Process};
 use distrack_core::{AttemptRef, CoordinatorId, SessionId};
-use distrack_store::shared::{Missing, overtaken, refuse_stranger, sort_held};
+use distrack_store::shared::{admit, overtaken, sort_held, sort_left};
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed};
 
 use super::Result;
@@ -15,18 +15,17 @@ impl State {
     pub(super) fn register(&mut self, new: &Registration, now: DateTime<Utc>) -> Result<Registered> {
         let current =
             self.sessions.iter().find(|(_, session)| session.worker == new.worker && session.is_open());
-        let mut registered = match current {
-            Some((id, session)) if session.instance == new.instance => self.go_on(*id, new, now)?,
-            Some((id, session)) => {
-                if session.lease_expires_at > now {
-                    refuse_stranger(new, &session.host, session.instance)?;
-                }
-                self.supersede(*id, new, now)?
-            }
-            None => self.open(new, now),
+        let live = current.map(|(_, session)| Live {
+            instance: session.instance,
+            host: &session.host,
+            leased: session.lease_expires_at > now,
+        });
+        let mut registered = match (admit(live, new)?, current.map(|(id, _)| *id)) {
+            (Admission::Continue, Some(id)) => self.go_on(id, new, now)?,
+            (_, Some(id)) => self.supersede(id, new, now)?,
+            (_, None) => self.open(new, now),
         };
-        let kept: HashSet<_> = registered.kept.iter().copied().collect();
-        registered.kill = new.held.iter().copied().filter(|attempt| !kept.contains(attempt)).collect();
+        registered.kill = reconcile::kill(&new.held, &registered.kept);
         Ok(registered)
     }
 
@@ -46,6 +45,7 @@ impl State {
             draining: false,
             queues: new.queues.clone(),
             labels: new.labels.clone(),
+            isolation: new.isolation.clone(),
             registered_at: now,
             last_heartbeat_at: now,
             lease_expires_at: now + delta(new.lost_after),
@@ -57,7 +57,7 @@ impl State {
     }
 
     fn go_on(&mut self, id: SessionId, new: &Registration, now: DateTime<Utc>) -> Result<Registered> {
-        let session = self.sessions.get_mut(&id).filter(|session| session.sequence <= new.sequence);
+        let session = self.sessions.get_mut(&id).filter(|session| session.sequence < new.sequence);
         let session = session.ok_or_else(|| overtaken(new))?;
         session.coordinator = new.coordinator;
         session.attach += 1;
@@ -67,25 +67,26 @@ impl State {
         session.slots = new.slots;
         session.queues.clone_from(&new.queues);
         session.labels.clone_from(&new.labels);
+        session.isolation.clone_from(&new.isolation);
         session.sequence = new.sequence;
         session.last_heartbeat_at = now;
         session.lease_expires_at = now + delta(new.lost_after);
         let mut registered = Registered::new(id, session.attach);
-        let missing = sort_held(&self.held_by(id), new, &mut registered)?;
-        registered.released = self.release(&missing.dispatched, now);
-        registered.lost = self.lose(&missing.running, now)?;
+        let missing = sort_held(&self.held_by(id), new, Process::Same, &mut registered)?;
+        registered.released = self.release(&missing.released, now);
+        registered.lost = self.lose(&missing.lost, now)?;
         Ok(registered)
     }
 
     fn supersede(&mut self, old: SessionId, new: &Registration, now: DateTime<Utc>) -> Result<Registered> {
         self.end_session(old, now);
         let mut registered = self.open(new, now);
-        let missing = sort_held(&self.held_by(old), new, &mut registered)?;
+        let missing = sort_held(&self.held_by(old), new, Process::Gone, &mut registered)?;
         for attempt in registered.kept.clone() {
             let session = registered.session;
             self.change(attempt, |task| task.session == Some(old), |kept| kept.task.session = Some(session));
         }
-        registered.lost = self.lose(&missing.all(), now)?;
+        registered.lost = self.lose(&missing.lost, now)?;
         Ok(registered)
     }
 
@@ -129,8 +130,8 @@ impl State {
 
     pub(super) fn deregister(&mut self, session: SessionId, now: DateTime<Utc>) -> Result<Vec<Progress>> {
         self.end_session(session, now);
-        let held = Missing::sort(self.held_by(session))?;
-        self.release(&held.dispatched, now);
-        self.lose(&held.running, now)
+        let held = sort_left(&self.held_by(session))?;
+        self.release(&held.released, now);
+        self.lose(&held.lost, now)
     }
 }

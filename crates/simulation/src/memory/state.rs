@@ -7,6 +7,7 @@ use distrack_core::{
     Attempt, AttemptRef, CoordinatorId, InstanceId, Output, QueueName, SessionId, Task, TaskId, TaskState,
     TraceMode, WorkerId,
 };
+use distrack_store::AuditEntry;
 use distrack_store::shared::{HeldRow, LockedRow, to_int};
 
 /// Everything.
@@ -19,6 +20,9 @@ pub(super) struct State {
     pub(super) pending: BTreeMap<(i16, DateTime<Utc>, TaskId), QueueName>,
     pub(super) sessions: HashMap<SessionId, Session>,
     pub(super) keys: HashMap<String, Key>,
+    /// Notes of who asked for what, and the number of the last one.
+    pub(super) audit: BTreeMap<i64, AuditEntry>,
+    pub(super) noted: i64,
 }
 
 /// A task and what hangs on it.
@@ -47,6 +51,7 @@ pub(super) struct Session {
     pub(super) draining: bool,
     pub(super) queues: Option<Vec<QueueName>>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) isolation: Option<String>,
     pub(super) registered_at: DateTime<Utc>,
     pub(super) last_heartbeat_at: DateTime<Utc>,
     pub(super) lease_expires_at: DateTime<Utc>,
@@ -84,6 +89,7 @@ impl Kept {
         let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         LockedRow {
             id: self.task.id.as_uuid(),
+            session_id: self.task.session.map(SessionId::as_uuid),
             epoch: self.task.epoch,
             state: self.task.state.code(),
             failures: to_int(self.task.failures),
