@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::eventually::eventually;
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(90);
+const IMPATIENT_LIMIT: Duration = Duration::from_secs(5);
 const TERMINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 
 /// What a scheduler answered.
@@ -55,12 +56,21 @@ pub struct Api {
 impl Api {
     /// Makes a client of the scheduler at `base`, such as `http://127.0.0.1:8081`.
     pub fn new(base: impl Into<String>) -> Self {
+        Self::with_limit(base.into(), REQUEST_LIMIT)
+    }
+
+    /// Makes a client that gives a request up after five seconds, as programs do.
+    pub(crate) fn impatient(base: String) -> Self {
+        Self::with_limit(base, IMPATIENT_LIMIT)
+    }
+
+    fn with_limit(base: String, limit: Duration) -> Self {
         let http = reqwest::Client::builder()
-            .timeout(REQUEST_LIMIT)
+            .timeout(limit)
             .no_proxy()
             .build()
             .expect("a client without TLS needs nothing from the system");
-        Self { base: base.into(), http }
+        Self { base, http }
     }
 
     /// Returns the scheduler's address.

@@ -5,9 +5,11 @@
 //! of the workspace, but for the feature `cluster`: that one puts the three services together in process, over
 //! the store that a test brings. Nothing here is a mock.
 //!
-//! Start reading at [`Fleet`], [`Up`] and `Cluster` for whole systems, at [`TestDatabase`] for everything else.
+//! Start reading at [`Fleet`], [`Up`] and `Cluster` for whole systems, at [`chaos`] for what breaks them, at
+//! [`TestDatabase`] for everything else.
 
 mod api;
+pub mod chaos;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod collector;

@@ -141,7 +141,7 @@ async fn pass_bytes_on(
 }
 
 /// Puts another host and port into a URL; the user, the database and the parameters stay.
-fn with_address(url: &str, address: &str) -> Result<String> {
+pub(crate) fn with_address(url: &str, address: &str) -> Result<String> {
     let (scheme, rest) = url.split_once("://").with_context(|| format!("no URL: {url}"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);

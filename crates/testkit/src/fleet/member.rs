@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn start(launch: Launch, port: u16, admin_port: u16) -> Result<Self> {
+    pub(crate) fn start(launch: Launch, port: u16, admin_port: u16) -> Result<Self> {
         let folder = launch.folder.clone();
         Ok(Self { process: Process::start(launch)?, port, admin_port, folder })
     }

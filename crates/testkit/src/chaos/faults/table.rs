@@ -1,0 +1,262 @@
+//! The table of faults.
+
+use super::clients;
+use super::commands;
+use super::criteria::nothing;
+use super::database;
+use super::network;
+use super::processes;
+use super::{Act, Fault, When};
+use crate::chaos::checker::Violation;
+use crate::chaos::history::History;
+use crate::chaos::load::Habits;
+use crate::chaos::scene::Notes;
+use crate::chaos::world::Plan;
+
+use When::{Full, NotHere, Quick};
+
+fn usual(_: &mut Plan, _: &mut Habits) {}
+
+const fn fault(id: &'static str, when: When, title: &'static str, extra: &'static str, act: Act) -> Fault {
+    Fault { id, title, extra, when, plan: usual, act, judge: nothing }
+}
+
+impl Fault {
+    const fn with(self, plan: fn(&mut Plan, &mut Habits)) -> Self {
+        Self { plan, ..self }
+    }
+
+    const fn judged(self, judge: fn(&History, &Notes) -> Vec<Violation>) -> Self {
+        Self { judge, ..self }
+    }
+}
+
+const fn not_here(id: &'static str, title: &'static str, reason: &'static str) -> Fault {
+    fault(id, NotHere(reason), title, "", |_| Box::pin(async { Ok(()) }))
+}
+
+/// All faults, by number.
+pub const FAULTS: &[Fault] = &[
+    fault(
+        "F1",
+        Quick,
+        "kill -9 the scheduler under POST load",
+        "no accepted task is lost, a key that is sent again names the same task",
+        |scene| Box::pin(processes::kill_scheduler(scene)),
+    )
+    .with(processes::under_post_load)
+    .judged(processes::calls_were_cut),
+    fault(
+        "F2",
+        Quick,
+        "kill -9 each coordinator with attempts in flight",
+        "nothing runs again, running commands go on, the other one takes over",
+        |scene| Box::pin(processes::kill_each_coordinator(scene)),
+    )
+    .judged(processes::nothing_ran_again),
+    fault(
+        "F3",
+        Quick,
+        "kill -9 all coordinators for twice lost_after",
+        "no command is killed, nothing runs again, kept results are all recorded",
+        |scene| Box::pin(processes::kill_all_coordinators(scene)),
+    )
+    .judged(processes::an_outage_costs_nothing),
+    fault(
+        "F4",
+        Quick,
+        "kill -9 a worker that is started again at once",
+        "what it left running is killed, its tasks run again within 3 s, no overlap",
+        |scene| Box::pin(processes::kill_worker(scene)),
+    )
+    .judged(processes::killed_runs_are_run_again_at_once),
+    fault(
+        "F5",
+        Quick,
+        "kill -9 a worker that never returns",
+        "its tasks run again within lost_after and 10 s",
+        |scene| Box::pin(processes::lose_worker(scene)),
+    )
+    .judged(processes::lost_runs_are_run_again),
+    fault(
+        "F6",
+        Quick,
+        "kill -9 a worker again and again",
+        "the survivor works on, nobody is taken for poison",
+        |scene| Box::pin(processes::kill_worker_repeatedly(scene)),
+    )
+    .judged(processes::nobody_is_taken_for_poison),
+    fault(
+        "F7",
+        Quick,
+        "stop a worker past its lease, then let it go on",
+        "its late reports are stale, its superseded commands are killed within a second",
+        |scene| Box::pin(processes::stop_worker_past_its_lease(scene)),
+    )
+    .judged(processes::late_reports_are_stale),
+    fault(
+        "F8",
+        Quick,
+        "stop a worker for less than its lease",
+        "nothing runs again",
+        |scene| Box::pin(processes::stop_worker_within_its_lease(scene)),
+    )
+    .judged(processes::nothing_is_lost),
+    fault(
+        "F9",
+        Full,
+        "stop each coordinator past its workers' leases, then let it go on",
+        "what it still wanted to dispatch is refused",
+        |scene| Box::pin(processes::stop_coordinator_past_its_lease(scene)),
+    ),
+    fault(
+        "F10",
+        Quick,
+        "cut the database's power, start it again after 4 s",
+        "clients hear 503 only, nothing is lost, no connection is poisoned",
+        |scene| Box::pin(database::power_cut(scene)),
+    )
+    .with(database::own_server)
+    .judged(database::only_unavailable),
+    fault(
+        "F11",
+        Full,
+        "kill ten database backends a second",
+        "work goes on and is whole",
+        |scene| Box::pin(database::kill_backends(scene)),
+    ),
+    fault(
+        "F12",
+        Full,
+        "hold every connection that the database permits",
+        "claims and reports go on over the connections that they have",
+        |scene| Box::pin(database::exhaust_connections(scene)),
+    )
+    .with(database::own_server),
+    not_here("F13", "an idle snapshot for ten minutes under load", "to be written: it takes ten minutes"),
+    fault(
+        "F14",
+        Full,
+        "lock the tasks for three times lost_after",
+        "lock_timeout, tried again, nothing stuck",
+        |scene| Box::pin(database::lock_tasks(scene)),
+    ),
+    fault(
+        "F15",
+        Quick,
+        "cut a worker off from the coordinators for twice lost_after",
+        "run elsewhere, its old commands killed within a second of contact, its reports stale",
+        |scene| Box::pin(network::partition_worker(scene)),
+    )
+    .judged(network::a_partition_loses_and_supersedes),
+    fault(
+        "F16",
+        Full,
+        "cut a worker off one way, then the other",
+        "as F15",
+        |scene| Box::pin(network::partition_one_way(scene)),
+    ),
+    fault(
+        "F17",
+        Full,
+        "cut each coordinator off from the database",
+        "it says that it is not ready, and comes back",
+        |scene| Box::pin(network::partition_coordinators_from_database(scene)),
+    ),
+    fault(
+        "F18",
+        Full,
+        "200 ms ± 100 ms of latency, 1 % resets, slices of 16 KiB",
+        "nobody is lost falsely",
+        |scene| Box::pin(network::bad_weather(scene)),
+    )
+    .judged(network::nobody_is_lost_falsely),
+    fault(
+        "F19",
+        Full,
+        "lose answers after their call was received, so that it is made again",
+        "everything is idempotent",
+        |scene| Box::pin(network::lose_answers(scene)),
+    ),
+    not_here("F20", "the output folder is full, then freed", "to be written: needs a small file system of its own"),
+    not_here("F21", "the spool's folder is full or read-only", "to be written: needs a small file system of its own"),
+    not_here("F22", "a clock jumps by an hour on a worker, on a coordinator", "to be written: needs libfaketime"),
+    not_here("F23", "the database's clock steps by 30 s", "to be written: needs libfaketime"),
+    not_here("F24", "the kernel kills a command for lack of memory", "to be written: needs a cgroup with a limit"),
+    not_here("F25", "a fork bomb", "to be written: needs a cgroup with a limit"),
+    fault(
+        "F26",
+        Quick,
+        "commands that ignore SIGTERM",
+        "killed after the grace, with their group",
+        |scene| Box::pin(commands::ignore_sigterm(scene)),
+    )
+    .with(commands::light),
+    fault(
+        "F27",
+        Quick,
+        "commands that leave a daemon in a session of its own",
+        "the daemon is killed, or the worker says `escaped`",
+        |scene| Box::pin(commands::daemonise(scene)),
+    )
+    .with(commands::light),
+    fault(
+        "F28",
+        Quick,
+        "a command that ends while a child of it keeps its output open",
+        "the task ends within 2 s of the exit",
+        |scene| Box::pin(commands::leave_child_with_stdout(scene)),
+    )
+    .with(commands::light)
+    .judged(commands::the_parent_ends_it),
+    fault(
+        "F29",
+        Quick,
+        "commands that print without end, without a line's end, byte by byte",
+        "the cap holds, the worker hardly grows",
+        |scene| Box::pin(commands::print_without_end(scene)),
+    )
+    .with(commands::light),
+    fault(
+        "F30",
+        Quick,
+        "binary output, NUL, no UTF-8, escape codes, 6 MiB of errors",
+        "bytes are kept, reports stay small, nothing is stuck",
+        |scene| Box::pin(commands::print_rubbish(scene)),
+    )
+    .with(commands::light),
+    fault(
+        "F31",
+        Full,
+        "a command of 200 KB, ENOENT, EACCES, a bad directory",
+        "refused, or terminal with spawn_failed",
+        |scene| Box::pin(commands::cannot_start(scene)),
+    )
+    .with(commands::light),
+    not_here("F32", "10,000 clients, slow ones, resets, bodies of 100 MB", "to be written: see the API's own tests"),
+    not_here("F33", "a rolling upgrade and back", "to be written: needs a binary of the release before"),
+    not_here("F34", "two workers with one state folder", "to be written: see the worker's own tests"),
+    not_here("F35", "everything restarts with 100,000 due tasks and 50 workers", "to be written: needs minutes"),
+    fault(
+        "F36",
+        Full,
+        "cancel all that runs while it completes",
+        "no deadlock, every cancel is answered",
+        |scene| Box::pin(commands::cancel_storm(scene)),
+    ),
+    fault(
+        "F37",
+        Quick,
+        "clients hang up in the middle of their requests, a thousand a second",
+        "no poisoned connection, no row of half a request",
+        |scene| Box::pin(clients::hang_up(scene)),
+    ),
+    fault(
+        "F38",
+        Quick,
+        "a task that kills its worker",
+        "quarantined after three, others unharmed",
+        |scene| Box::pin(commands::poison(scene)),
+    )
+    .judged(commands::others_are_unharmed),
+];

@@ -1,0 +1,168 @@
+//! One run: a fleet under load, a fault, the healing, the end of every task, the verdict.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use super::checker::{self, Violation};
+use super::faults::{Fault, When};
+use super::gather;
+use super::load::{Habits, Load};
+use super::scene::Scene;
+use super::watch::Watch;
+use super::world::{Plan, World};
+use super::{dump, effects, timeline};
+
+/// How long the end of all tasks may take after the healing, beside what losses cost.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a run is to be made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The released binary.
+    pub program: PathBuf,
+    /// What everything drawn at random comes from.
+    pub seed: u64,
+    /// Whether the folder of logs is kept even if nothing is wrong.
+    pub keep: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The fault.
+    pub fault: &'static str,
+    /// Its title.
+    pub title: &'static str,
+    /// The seed.
+    pub seed: u64,
+    /// What was wrong.
+    pub violations: Vec<Violation>,
+    /// What is worth telling.
+    pub figures: Vec<(String, String)>,
+    /// The stories of the tasks with which something is wrong.
+    pub story: String,
+    /// Where everything lies, if it was kept.
+    pub folder: Option<PathBuf>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Verdict {
+    /// Whether nothing was wrong.
+    pub fn is_good(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_good() { "good" } else { "BROKEN" };
+        writeln!(f, "{} {}: {word}, in {:.1?}, seed {}", self.fault, self.title, self.took, self.seed)?;
+        for (name, value) in &self.figures {
+            writeln!(f, "    {name}: {value}")?;
+        }
+        if self.is_good() {
+            return Ok(());
+        }
+        for violation in self.violations.iter().take(30) {
+            let task = violation.task.as_deref().map(|task| format!(" task {task}:")).unwrap_or_default();
+            writeln!(f, "  {}{task} {}", violation.rule, violation.what)?;
+        }
+        if self.violations.len() > 30 {
+            writeln!(f, "  … {} more", self.violations.len() - 30)?;
+        }
+        write!(f, "{}", self.story)?;
+        let folder = self.folder.as_deref().map(|folder| folder.display().to_string()).unwrap_or_default();
+        writeln!(f, "  everything lies in {folder}")?;
+        writeln!(
+            f,
+            "  again: cargo run -p distrack-testkit -- chaos {} --seed {}",
+            self.fault, self.seed
+        )
+    }
+}
+
+/// Runs one fault and judges what happened.
+///
+/// # Errors
+/// If the fleet cannot be started or looked at: nothing is known then.
+///
+/// # Panics
+/// If a process is not ready in time.
+pub async fn run(fault: &'static Fault, options: &Options) -> Result<Verdict> {
+    let began = Instant::now();
+    let folder = tempfile::Builder::new().prefix(&format!("distrack-chaos-{}-", fault.id)).tempdir()?;
+    let mut plan = Plan::new(options.program.clone());
+    let mut habits = Habits::default();
+    if let When::NotHere(reason) = fault.when {
+        anyhow::bail!("{} is not run here: {reason}", fault.id);
+    }
+    (fault.plan)(&mut plan, &mut habits);
+    let world = World::start(plan, folder.path().to_owned(), options.seed).await?;
+    if world.plan.audited {
+        dump::audit(&world.database.url()).await?;
+    }
+    let before = gather::descriptors(&world);
+    let watch = Watch::start(&world.effects(), world.database.url());
+    let load = Load::start(world.bases(), world.effects(), habits, options.seed);
+    let scene = Scene::new(fault.id, world, load, watch, options.seed);
+
+    let acted = (fault.act)(&scene).await;
+    scene.world.wires.heal();
+    scene.mark("healed");
+    scene.load.finish().await;
+    drain(&scene).await?;
+    let history = gather::history(&scene, &before).await?;
+    let notes = scene.notes().clone();
+
+    let mut violations = notes.violations.clone();
+    if let Err(error) = acted {
+        violations.push(Violation::general(fault.id, format!("the fault could not be made: {error:#}")));
+    }
+    violations.extend(checker::check(&history));
+    violations.extend((fault.judge)(&history, &notes));
+    let mut figures = vec![("tasks".to_owned(), gather::summary(&history))];
+    figures.extend(notes.figures);
+    let story = timeline::of_violations(&violations, &history, &scene.world).await;
+    let kept = !violations.is_empty() || options.keep;
+    drop(scene);
+    let folder = kept.then(|| folder.keep());
+    let (fault, title, seed) = (fault.id, fault.title, options.seed);
+    Ok(Verdict { fault, title, seed, violations, figures, story, folder, took: began.elapsed() })
+}
+
+/// Waits until every task is terminal, or the limit is over, which the checker finds. Then what is left of
+/// processes has its grace.
+async fn drain(scene: &Scene) -> Result<()> {
+    let deadline = Instant::now() + DRAIN_LIMIT + scene.lost_after() * 4;
+    let url = scene.world.database.url();
+    let mut connection = PgConnection::connect(&url).await.context("the database is not back")?;
+    let began = Instant::now();
+    loop {
+        let open: (i64,) =
+            sqlx::query_as("SELECT count(*) FROM tasks WHERE state < 3").fetch_one(&mut connection).await?;
+        if open.0 == 0 || Instant::now() >= deadline {
+            scene.figure("drained", format!("{:.2?} after the healing", began.elapsed()));
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    let grace = scene.world.plan.kill_grace + scene.rules().slack;
+    scene.until(grace, || async { scene.watch.counts().1 == 0 }).await;
+    Ok(connection.close().await?)
+}
+
+/// Ends what commands left behind, whoever their worker was: nothing of a run outlives it.
+pub(super) fn sweep(leftovers: &[effects::Leftover]) {
+    for leftover in leftovers {
+        if let Some(pid) = Pid::from_raw(leftover.pid) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
