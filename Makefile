@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test chaos measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,10 @@ run: ## Start everything on this machine: scheduler, coordinator, workers, SQLit
 
 test: ## Run all tests, beside a throw-away PostgreSQL or $DISTRACK_TEST_POSTGRES_URL
 	@scripts/test.sh
+
+chaos: ## Break a real fleet in every way there is, with a random seed, and judge what happened
+	cargo build --workspace --release --locked --bins
+	@"$${CARGO_TARGET_DIR:-target}/release/distrack-testkit" chaos --all
 
 measure: ## Print the figures of docs/performance.md, as this machine gives them
 	cargo build --workspace --release --locked --bins

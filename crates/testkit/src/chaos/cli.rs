@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail};
 
 use super::faults::{self, FAULTS, Fault, When};
 use super::run::{Options, Verdict, run};
+use super::scenarios;
+use super::soak::SOAK;
 use super::world::built_program;
 
 /// How it is used.
-pub const USAGE: &str = "usage: distrack-testkit chaos [FAULT… | --quick | --all | --list] [--seed N] [--program PATH] \
-                         [--keep]";
+pub const USAGE: &str = "usage: distrack-testkit chaos [FAULT… | --quick | --all | --list | --scenarios | --soak TASKS] \
+                         [--seed N] [--program PATH] [--keep]";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub struct Asked {
     pub faults: Vec<&'static str>,
     /// Only to be listed.
     pub list: bool,
+    /// The table of scenarios, instead of faults.
+    pub scenarios: bool,
+    /// That many tasks while something is killed every few seconds, instead of faults.
+    pub soak: Option<usize>,
     /// The seed, if one was given.
     pub seed: Option<u64>,
     /// The binary, if one was named.
@@ -43,6 +49,8 @@ pub fn parse(arguments: &[String]) -> Result<Asked> {
         match name {
             "--list" => asked.list = true,
             "--keep" => asked.keep = true,
+            "--scenarios" => asked.scenarios = true,
+            "--soak" => asked.soak = Some(value()?.parse().context("--soak is a number of tasks")?),
             "--quick" => asked.faults.extend(those(|when| when == When::Quick)),
             "--all" => asked.faults.extend(those(|when| !matches!(when, When::NotHere(_)))),
             "--seed" => asked.seed = Some(value()?.parse().context("--seed is a number")?),
@@ -53,7 +61,7 @@ pub fn parse(arguments: &[String]) -> Result<Asked> {
             },
         }
     }
-    if asked.faults.is_empty() && !asked.list {
+    if asked.faults.is_empty() && !asked.list && !asked.scenarios && asked.soak.is_none() {
         bail!(USAGE);
     }
     Ok(asked)
@@ -90,7 +98,15 @@ pub async fn carry_out(asked: &Asked, mut tell: impl FnMut(&str)) -> Result<bool
     let program = std::path::absolute(program)?;
     let seed = asked.seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
     tell(&format!("seed {seed}, {}", program.display()));
-    let options = Options { program, seed, keep: asked.keep };
+    let options = Options { keep: asked.keep, ..Options::new(program, seed) };
+    if asked.scenarios {
+        return scenarios::measure(&options, tell).await;
+    }
+    if let Some(tasks) = asked.soak {
+        let verdict = run(&SOAK, &Options { most: Some(tasks), ..options }).await?;
+        tell(&verdict.to_string());
+        return Ok(verdict.is_good());
+    }
     let mut verdicts: Vec<Verdict> = Vec::new();
     for fault in asked.faults.iter().filter_map(|id| faults::find(id)) {
         let verdict = run(fault, &options).await?;
@@ -114,6 +130,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_with_its_seed() {
+        assert_eq!(read("--soak 20000").unwrap().soak, Some(20_000));
         let asked = read("f7 --seed 42 --program=/p --keep").unwrap();
         assert_eq!(asked.faults, ["F7"]);
         assert_eq!((asked.seed, asked.program, asked.keep), (Some(42), Some("/p".into()), true));

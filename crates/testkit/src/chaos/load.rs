@@ -134,6 +134,11 @@ impl Load {
         self.shared.log().accepted()
     }
 
+    /// Whether all that was to be submitted was begun.
+    pub fn is_over(&self) -> bool {
+        self.shared.is_over()
+    }
+
     /// Lets every client come to the end of what it has begun.
     pub async fn finish(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);

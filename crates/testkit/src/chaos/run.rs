@@ -13,7 +13,8 @@ use super::checker::{self, Violation};
 use super::faults::{Fault, When};
 use super::gather;
 use super::load::{Habits, Load};
-use super::scene::Scene;
+use super::history::History;
+use super::scene::{Notes, Scene};
 use super::watch::Watch;
 use super::world::{Plan, World};
 use super::{dump, effects, timeline};
@@ -30,6 +31,15 @@ pub struct Options {
     pub seed: u64,
     /// Whether the folder of logs is kept even if nothing is wrong.
     pub keep: bool,
+    /// How many tasks are submitted at most, if another number than the fault's own.
+    pub most: Option<usize>,
+}
+
+impl Options {
+    /// Of this binary and seed.
+    pub fn new(program: PathBuf, seed: u64) -> Self {
+        Self { program, seed, keep: false, most: None }
+    }
 }
 
 /// What came of a run.
@@ -96,6 +106,17 @@ impl fmt::Display for Verdict {
 /// # Panics
 /// If a process is not ready in time.
 pub async fn run(fault: &'static Fault, options: &Options) -> Result<Verdict> {
+    Ok(observe(fault, options).await?.0)
+}
+
+/// Runs one fault as [`run`] does, and returns besides all that was judged.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub async fn observe(fault: &'static Fault, options: &Options) -> Result<(Verdict, History, Notes)> {
     let began = Instant::now();
     let folder = tempfile::Builder::new().prefix(&format!("distrack-chaos-{}-", fault.id)).tempdir()?;
     let mut plan = Plan::new(options.program.clone());
@@ -104,6 +125,7 @@ pub async fn run(fault: &'static Fault, options: &Options) -> Result<Verdict> {
         anyhow::bail!("{} is not run here: {reason}", fault.id);
     }
     (fault.plan)(&mut plan, &mut habits);
+    habits.most = options.most.unwrap_or(habits.most);
     let world = World::start(plan, folder.path().to_owned(), options.seed).await?;
     if world.plan.audited {
         dump::audit(&world.database.url()).await?;
@@ -128,13 +150,14 @@ pub async fn run(fault: &'static Fault, options: &Options) -> Result<Verdict> {
     violations.extend(checker::check(&history));
     violations.extend((fault.judge)(&history, &notes));
     let mut figures = vec![("tasks".to_owned(), gather::summary(&history))];
-    figures.extend(notes.figures);
+    figures.extend(notes.figures.iter().cloned());
     let story = timeline::of_violations(&violations, &history, &scene.world).await;
     let kept = !violations.is_empty() || options.keep;
     drop(scene);
     let folder = kept.then(|| folder.keep());
     let (fault, title, seed) = (fault.id, fault.title, options.seed);
-    Ok(Verdict { fault, title, seed, violations, figures, story, folder, took: began.elapsed() })
+    let verdict = Verdict { fault, title, seed, violations, figures, story, folder, took: began.elapsed() };
+    Ok((verdict, history, notes))
 }
 
 /// Waits until every task is terminal, or the limit is over, which the checker finds. Then what is left of

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::checker::Violation;
 use super::dump::state;
-use super::history::History;
+use super::history::{Cut, History};
 use super::world::World;
 
 /// How many log lines of a task are told, and how many tasks.
@@ -59,7 +59,9 @@ pub async fn of(task: &str, history: &History, world: &World) -> String {
     for call in history.clients.cancels.iter().filter(|call| call.task.as_deref() == Some(task)) {
         events.push((call.answered.0, format!("client:   cancel, {:?} {:?}", call.status, call.error)));
     }
-    for cut in &history.cuts {
+    let workers = history.workers_of();
+    let its = |cut: &&Cut| workers.iter().any(|((of, _), worker)| *of == task && *worker == cut.worker);
+    for cut in history.cuts.iter().filter(its) {
         let until = cut.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
         events.push((cut.from.0, format!("fault:    {} out of reach until {until}", cut.worker)));
     }

@@ -76,7 +76,7 @@ async fn slow_and_sliced_bytes_arrive_whole_and_in_order() {
     wire.set(Weather::both(Flow { delay: ms(3), jitter: ms(3), slice: Some(700), ..Flow::default() }));
     let mut stream = TcpStream::connect(wire.address()).await.unwrap();
     let text: Vec<u8> = (0..20_000_u32).flat_map(u32::to_le_bytes).collect();
-    let sent = tokio::time::Instant::now();
+    let sent = Instant::now();
     tokio::time::timeout(LIMIT, said_back(&mut stream, &text)).await.unwrap().unwrap();
     assert!(sent.elapsed() >= ms(1), "nothing was under way");
 }

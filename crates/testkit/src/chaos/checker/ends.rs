@@ -69,7 +69,8 @@ pub(super) fn nothing_outlives_its_task(history: &History) -> Vec<Violation> {
         let of_the_dead =
             history.cuts.iter().any(|cut| cut.until.is_none() && Some(cut.worker.as_str()) == worker);
         if !history.rules.may_escape && !of_the_dead {
-            let what = format!("process {} of epoch {} lives on: {}", leftover.pid, leftover.epoch, leftover.command);
+            let command: String = leftover.command.escape_debug().take(60).collect();
+            let what = format!("process {} of epoch {} lives on: {command}", leftover.pid, leftover.epoch);
             found.push(Violation::of("I10", &leftover.task, what));
         }
     }

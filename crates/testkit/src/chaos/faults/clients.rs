@@ -15,6 +15,8 @@ use crate::chaos::scene::Scene;
 /// How many clients hang up, and how many at a time.
 const HANG_UPS: usize = 3_000;
 const AT_ONCE: usize = 32;
+/// How many connections a crowd holds.
+const CROWD: usize = 2_000;
 
 /// F37.
 pub(super) async fn hang_up(scene: &Scene) -> Result<()> {
@@ -67,4 +69,49 @@ async fn hang_up_once(address: &str, n: usize) -> Result<()> {
         stream.set_zero_linger()?;
     }
     Ok(())
+}
+
+/// F32: at a fifth of its size, since this process holds the other end of each connection.
+pub(super) async fn crowd(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    let address = scene.world.schedulers[0].address();
+    let mut crowd = Vec::new();
+    for n in 0..CROWD {
+        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), TcpStream::connect(&address)).await else { break };
+        // One in four begins a head that it never ends.
+        if n % 4 == 0 {
+            let _ = stream.write_all(b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await;
+        }
+        crowd.push(stream);
+    }
+    scene.figure("connections that do nothing", crowd.len());
+    health(scene, "among a crowd").await;
+    let huge = "x".repeat(100 * 1024 * 1024);
+    let api = scene.api();
+    let request = api.request(reqwest::Method::POST, "/v1/tasks").header("Content-Type", "application/json");
+    let answer = timeout(Duration::from_secs(30), api.send(request.body(huge))).await;
+    // Whoever writes on after the refusal may be reset before it is read.
+    match answer {
+        Ok(Ok(answer)) if answer.status == 413 => scene.figure("a body of 100 MB", "413"),
+        Ok(Ok(answer)) => scene.violate(format!("a body of 100 MB is answered with {}", answer.status)),
+        Ok(Err(_)) => scene.figure("a body of 100 MB", "reset"),
+        Err(_) => scene.violate("a body of 100 MB is read for half a minute"),
+    }
+    health(scene, "after a huge body").await;
+    drop(crowd);
+    if !scene.goes_on(25).await {
+        scene.violate("nothing goes on after a crowd");
+    }
+    Ok(())
+}
+
+/// How long `/livez` takes, which must be a moment: a second is ten times what it may take on a fast machine.
+async fn health(scene: &Scene, when: &str) {
+    let began = tokio::time::Instant::now();
+    let answer = scene.api().get("/livez").await;
+    let took = began.elapsed();
+    scene.figure(format!("/livez {when}"), format!("{took:?}"));
+    if !answer.is_ok_and(|answer| answer.status == 200) || took > Duration::from_secs(1) {
+        scene.violate(format!("/livez {when} took {took:?}"));
+    }
 }

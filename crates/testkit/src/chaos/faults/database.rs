@@ -118,3 +118,26 @@ pub(super) async fn lock_tasks(scene: &Scene) -> Result<()> {
     scene.goes_on(25).await;
     Ok(())
 }
+
+/// F13, at a fortieth of its length.
+pub(super) async fn idle_snapshot(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    let rate = async |seconds: u32| {
+        let before = scene.watch.counts().0;
+        sleep(SECOND * seconds).await;
+        (scene.watch.counts().0 - before) as f64 / f64::from(seconds)
+    };
+    let baseline = rate(5).await;
+    let mut idle = scene.database().await?;
+    idle.execute("SET application_name = 'chaos'").await?;
+    idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM tasks").await?;
+    let during = rate(15).await;
+    idle.execute("ROLLBACK").await?;
+    scene.figure("runs that ended a second, before and during", format!("{baseline:.1}, {during:.1}"));
+    // A snapshot may cost a little, never half.
+    if during < baseline * 0.5 {
+        scene.violate(format!("{during:.1} runs a second, {baseline:.1} before"));
+    }
+    scene.goes_on(10).await;
+    Ok(())
+}

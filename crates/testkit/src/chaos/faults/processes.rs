@@ -11,6 +11,9 @@ use crate::chaos::history::History;
 use crate::chaos::load::Habits;
 use crate::chaos::scene::{Notes, Scene};
 use crate::chaos::world::Plan;
+use crate::fleet::Member;
+use crate::port::free_port;
+use crate::process::{Launch, Process};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,6 +21,12 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) fn under_post_load(_: &mut Plan, habits: &mut Habits) {
     habits.pause = Duration::from_millis(50);
     habits.most = 1_500;
+}
+
+/// Room for everything on one worker: what must run again does not wait for a slot.
+pub(super) fn roomy(plan: &mut Plan, habits: &mut Habits) {
+    plan.slots = 24;
+    habits.pause = Duration::from_millis(250);
 }
 
 /// F1.
@@ -48,13 +57,15 @@ pub(super) async fn kill_each_coordinator(scene: &Scene) -> Result<()> {
         let place = usize::from(name == "second");
         let coordinator = &scene.world.coordinators[place];
         let runs = scene.busy(place, 2).await?;
-        scene.notes().attempts.insert(name, runs);
+        scene.notes().attempts.insert(name, runs.clone());
         coordinator.kill()?;
-        scene.starts_again("the other coordinator dispatches", scene.lost_after() + 2 * SECOND).await;
-        for worker in 0..2 {
-            let attached = || scene.is_attached(worker);
-            scene.recovers(format!("worker-{worker} is attached"), scene.lost_after() + 2 * SECOND, attached).await;
-        }
+        // The worker of this place was attached to it: it has moved once it is given something new.
+        let moved = || async {
+            let now = scene.runs_on(place).await.unwrap_or_default();
+            now.iter().any(|attempt| !runs.contains(attempt))
+        };
+        let what = format!("the other coordinator dispatches to worker-{place}");
+        scene.recovers(what, scene.lost_after() + 3 * SECOND, moved).await;
         scene.goes_on(10).await;
         coordinator.start_again().await?;
     }
@@ -222,6 +233,92 @@ pub(super) async fn stop_coordinator_past_its_lease(scene: &Scene) -> Result<()>
         scene.goes_on(15).await;
     }
     Ok(())
+}
+
+/// F34: who comes second is refused, or takes over from the first one.
+pub(super) async fn two_with_one_state(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    let first = &scene.world.workers[0];
+    let (port, admin) = (free_port(), free_port());
+    let state = first.folder().join("state");
+    let coordinators: Vec<String> = scene.world.coordinators.iter().map(Member::address).collect();
+    let arguments = [
+        "worker".to_owned(),
+        format!("--worker_port=:{port}"),
+        format!("--metrics_port=:{admin}"),
+        format!("--coordinator={}", coordinators.join(",")),
+        format!("--state_dir={}", state.display()),
+        "--worker_name=worker-0".to_owned(),
+        format!("--slots={}", scene.world.plan.slots),
+        format!("--output_dir={}", first.folder().join("output").display()),
+    ];
+    let folder = scene.world.root.join("twin");
+    std::fs::create_dir_all(&folder)?;
+    let twin = Process::start(Launch::new("twin", &scene.world.plan.program, &arguments, folder))?;
+    let refused = || async { twin.ended().is_some_and(|status| !status.success()) };
+    let gave_way = || async { !first.process().is_running() };
+    let one_left = || async { refused().await || gave_way().await };
+    if !scene.recovers("one of two workers with one state folder gives way", 15 * SECOND, one_left).await {
+        scene.violate("two workers share one state folder");
+    }
+    scene.figure("the second one", if refused().await { "is refused" } else { "took over" });
+    scene.goes_on(20).await;
+    Ok(())
+}
+
+/// More workers than usual.
+pub(super) fn many_workers(plan: &mut Plan, _: &mut Habits) {
+    plan.workers = 6;
+}
+
+/// F35, at a twentieth of its size: everything comes back at once over tasks that are all due.
+pub(super) async fn restart_everything(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    let batch: Vec<serde_json::Value> = (0..1_000)
+        .map(|_| serde_json::json!({"command": "true", "executor": "noop", "labels": {"kind": "raw"}, "delay_seconds": 6}))
+        .collect();
+    for _ in 0..5 {
+        scene.api().submit_batch(&batch).await?;
+    }
+    for worker in 0..scene.world.workers.len() {
+        scene.cut_begins(worker);
+    }
+    scene.world.members().try_for_each(Member::kill)?;
+    sleep(6 * SECOND).await;
+    scene.world.members().try_for_each(|member| member.process().start_again())?;
+    for member in scene.world.members() {
+        member.wait_ready().await;
+    }
+    for worker in 0..scene.world.workers.len() {
+        scene.cut_ends(worker);
+    }
+    scene.mark("ready");
+    let mut connection = scene.database().await?;
+    let began = tokio::time::Instant::now();
+    loop {
+        let due: (i64,) = sqlx::query_as("SELECT count(*) FROM tasks WHERE state < 3 AND due_at <= now()")
+            .fetch_one(&mut connection)
+            .await?;
+        if due.0 < 100 || began.elapsed() > 120 * SECOND {
+            scene.figure("5,000 due tasks are down to a hundred after", format!("{:?}", began.elapsed()));
+            break;
+        }
+        sleep(SECOND / 10).await;
+    }
+    scene.goes_on(20).await;
+    Ok(())
+}
+
+/// F35: once a scheduler says that it is ready, it has no excuse.
+pub(super) fn no_storm_of_errors(history: &History, notes: &Notes) -> Vec<Violation> {
+    let Some(ready) = notes.instants.get("ready") else { return Vec::new() };
+    let calls = history.clients.submissions.iter().flat_map(|one| &one.calls);
+    let after: Vec<_> = calls.filter(|call| call.sent >= *ready).collect();
+    let errors = after.iter().filter(|call| call.status.is_none_or(|status| status >= 500)).count();
+    if errors * 20 > after.len() {
+        return vec![Violation::general("F35", format!("{errors} of {} calls failed after the restart", after.len()))];
+    }
+    Vec::new()
 }
 
 fn millis(span: Duration) -> i64 {

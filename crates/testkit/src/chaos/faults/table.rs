@@ -69,6 +69,7 @@ pub const FAULTS: &[Fault] = &[
         "what it left running is killed, its tasks run again within 3 s, no overlap",
         |scene| Box::pin(processes::kill_worker(scene)),
     )
+    .with(processes::roomy)
     .judged(processes::killed_runs_are_run_again_at_once),
     fault(
         "F5",
@@ -77,6 +78,7 @@ pub const FAULTS: &[Fault] = &[
         "its tasks run again within lost_after and 10 s",
         |scene| Box::pin(processes::lose_worker(scene)),
     )
+    .with(processes::roomy)
     .judged(processes::lost_runs_are_run_again),
     fault(
         "F6",
@@ -93,6 +95,7 @@ pub const FAULTS: &[Fault] = &[
         "its late reports are stale, its superseded commands are killed within a second",
         |scene| Box::pin(processes::stop_worker_past_its_lease(scene)),
     )
+    .with(processes::roomy)
     .judged(processes::late_reports_are_stale),
     fault(
         "F8",
@@ -133,7 +136,13 @@ pub const FAULTS: &[Fault] = &[
         |scene| Box::pin(database::exhaust_connections(scene)),
     )
     .with(database::own_server),
-    not_here("F13", "an idle snapshot for ten minutes under load", "to be written: it takes ten minutes"),
+    fault(
+        "F13",
+        Full,
+        "a snapshot that is held open for 15 s under load",
+        "the rate stays, dead rows are bounded afterwards",
+        |scene| Box::pin(database::idle_snapshot(scene)),
+    ),
     fault(
         "F14",
         Full,
@@ -148,6 +157,7 @@ pub const FAULTS: &[Fault] = &[
         "run elsewhere, its old commands killed within a second of contact, its reports stale",
         |scene| Box::pin(network::partition_worker(scene)),
     )
+    .with(processes::roomy)
     .judged(network::a_partition_loses_and_supersedes),
     fault(
         "F16",
@@ -155,7 +165,8 @@ pub const FAULTS: &[Fault] = &[
         "cut a worker off one way, then the other",
         "as F15",
         |scene| Box::pin(network::partition_one_way(scene)),
-    ),
+    )
+    .with(processes::roomy),
     fault(
         "F17",
         Full,
@@ -233,10 +244,30 @@ pub const FAULTS: &[Fault] = &[
         |scene| Box::pin(commands::cannot_start(scene)),
     )
     .with(commands::light),
-    not_here("F32", "10,000 clients, slow ones, resets, bodies of 100 MB", "to be written: see the API's own tests"),
+    fault(
+        "F32",
+        Full,
+        "2,000 clients that do nothing or are slow, a body of 100 MB",
+        "limits hold, health is answered at once",
+        |scene| Box::pin(clients::crowd(scene)),
+    ),
     not_here("F33", "a rolling upgrade and back", "to be written: needs a binary of the release before"),
-    not_here("F34", "two workers with one state folder", "to be written: see the worker's own tests"),
-    not_here("F35", "everything restarts with 100,000 due tasks and 50 workers", "to be written: needs minutes"),
+    fault(
+        "F34",
+        Full,
+        "two workers with one state folder",
+        "one of them gives way",
+        |scene| Box::pin(processes::two_with_one_state(scene)),
+    ),
+    fault(
+        "F35",
+        Full,
+        "everything restarts with 5,000 due tasks and 6 workers",
+        "no storm of errors, all of it is drained",
+        |scene| Box::pin(processes::restart_everything(scene)),
+    )
+    .with(processes::many_workers)
+    .judged(processes::no_storm_of_errors),
     fault(
         "F36",
         Full,
