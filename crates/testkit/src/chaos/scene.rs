@@ -112,6 +112,11 @@ impl Scene {
         self.notes().violations.push(Violation::general(self.fault, what));
     }
 
+    /// The fault cannot be made on this machine, which is said aloud.
+    pub fn skip(&self, reason: &str) {
+        self.figure("NOT TESTED", format!("{}: {reason}", self.fault));
+    }
+
     /// A worker is out of reach from now on.
     pub fn cut_begins(&self, worker: usize) {
         self.notes().cuts.push(Cut { worker: format!("worker-{worker}"), from: Boot::now(), until: None });

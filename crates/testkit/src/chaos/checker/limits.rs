@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Violation;
 use crate::chaos::boot::Boot;
-use crate::chaos::history::History;
+use crate::chaos::history::{History, IdleTransaction};
 
-/// How long a transaction may do nothing.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long a transaction may do nothing: the server ends it after 5 s.
+const IDLE: Duration = Duration::from_secs(6);
 /// How many descriptors a service may have more than when it was idle at first: pools fill, peers connect anew.
 const DESCRIPTORS: usize = 60;
 /// Dead rows that autovacuum may not have come to, and how many of each task.
@@ -68,9 +68,12 @@ pub(super) fn nothing_leaks(history: &History) -> Vec<Violation> {
 /// I14.
 pub(super) fn no_transaction_idles(history: &History) -> Vec<Violation> {
     let idle = history.idle.iter().filter(|idle| idle.lasted > IDLE);
-    let mut found: Vec<Violation> = idle
-        .map(|idle| Violation::general("I14", format!("idle in transaction for {:?} after {}", idle.lasted, idle.statement)))
-        .collect();
+    let told = |idle: &IdleTransaction| {
+        let statement: String = idle.statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        let statement: String = statement.chars().take(80).collect();
+        Violation::general("I14", format!("idle in transaction for {:?} after {statement}", idle.lasted))
+    };
+    let mut found: Vec<Violation> = idle.map(told).collect();
     let tasks = i64::try_from(history.database.tasks.len()).unwrap_or(i64::MAX);
     let bound = DEAD_ROWS.saturating_add(tasks.saturating_mul(DEAD_ROWS_OF_A_TASK));
     if history.database.dead_rows > bound {

@@ -43,7 +43,7 @@ fn an_idle_transaction_and_a_heap_of_dead_rows_are_found() {
     let lasted = Duration::from_secs(3);
     history.idle.push(IdleTransaction { statement: "BEGIN".to_owned(), lasted });
     assert!(no_transaction_idles(&history).is_empty());
-    history.idle[0].lasted = Duration::from_secs(6);
+    history.idle[0].lasted = Duration::from_secs(7);
     assert_eq!(no_transaction_idles(&history).len(), 1);
     history.database.dead_rows = 1_000_000;
     assert_eq!(no_transaction_idles(&history).len(), 2);

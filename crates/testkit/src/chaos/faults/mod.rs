@@ -4,6 +4,7 @@ mod clients;
 mod commands;
 mod criteria;
 mod database;
+mod disks;
 mod network;
 mod processes;
 mod table;

@@ -228,7 +228,7 @@ pub(super) async fn stop_coordinator_past_its_lease(scene: &Scene) -> Result<()>
     for coordinator in &scene.world.coordinators {
         coordinator.process().pause()?;
         scene.starts_again("the other coordinator dispatches", scene.lost_after() + 3 * SECOND).await;
-        sleep(scene.lost_after() * 2).await;
+        sleep(scene.lost_after() * 3).await;
         coordinator.process().resume()?;
         scene.goes_on(15).await;
     }

@@ -4,6 +4,7 @@ use super::clients;
 use super::commands;
 use super::criteria::nothing;
 use super::database;
+use super::disks;
 use super::network;
 use super::processes;
 use super::{Act, Fault, When};
@@ -189,12 +190,24 @@ pub const FAULTS: &[Fault] = &[
         "everything is idempotent",
         |scene| Box::pin(network::lose_answers(scene)),
     ),
-    not_here("F20", "the output folder is full, then freed", "to be written: needs a small file system of its own"),
-    not_here("F21", "the spool's folder is full or read-only", "to be written: needs a small file system of its own"),
-    not_here("F22", "a clock jumps by an hour on a worker, on a coordinator", "to be written: needs libfaketime"),
-    not_here("F23", "the database's clock steps by 30 s", "to be written: needs libfaketime"),
-    not_here("F24", "the kernel kills a command for lack of memory", "to be written: needs a cgroup with a limit"),
-    not_here("F25", "a fork bomb", "to be written: needs a cgroup with a limit"),
+    fault(
+        "F20",
+        Full,
+        "the disk for output is full, then freed",
+        "tasks end, the worker survives and stays attached",
+        |scene| Box::pin(disks::full_output(scene)),
+    ),
+    fault(
+        "F21",
+        Full,
+        "the disk of the spool is full, then freed",
+        "running commands end, no result is lost",
+        |scene| Box::pin(disks::full_spool(scene)),
+    ),
+    not_here("F22", "a clock jumps by an hour on a worker, on a coordinator", "it needs libfaketime, which no test machine has; no service reads another clock than the database's, which clippy holds"),
+    not_here("F23", "the database's clock steps by 30 s", "it needs libfaketime in the database's server, which no test machine has"),
+    not_here("F24", "the kernel kills a command for lack of memory", "it needs a control group (v2) of the worker with a limit of memory, which a test may not make"),
+    not_here("F25", "a fork bomb", "it needs a limit of processes for each attempt, or the machine of the tests is what dies"),
     fault(
         "F26",
         Quick,
@@ -251,7 +264,7 @@ pub const FAULTS: &[Fault] = &[
         "limits hold, health is answered at once",
         |scene| Box::pin(clients::crowd(scene)),
     ),
-    not_here("F33", "a rolling upgrade and back", "to be written: needs a binary of the release before"),
+    not_here("F33", "a rolling upgrade and back", "it needs the binary of the release before, and there is none yet"),
     fault(
         "F34",
         Full,
