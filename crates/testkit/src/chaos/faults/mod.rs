@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn every_fault_of_the_list_is_run_or_has_a_reason() {
-        let ids: Vec<String> = FAULTS.iter().map(|fault| fault.id.to_owned()).collect();
+        // Beside those of the list, variants of them.
+        let ids: Vec<&str> = FAULTS.iter().map(|fault| fault.id).filter(|id| !id.ends_with('S')).collect();
         assert_eq!(ids, (1..=38).map(|n| format!("F{n}")).collect::<Vec<_>>());
         for fault in FAULTS {
             if let When::NotHere(reason) = fault.when {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::criteria::no_losses;
+use super::processes::stopped_on_time;
 use crate::chaos::checker::Violation;
 use crate::chaos::history::History;
 use crate::chaos::scene::{Notes, Scene};
@@ -42,9 +43,29 @@ pub(super) async fn partition_one_way(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// F15, where workers stop: no cut is written down, since no overlap is permitted.
+pub(super) async fn partition_worker_that_stops(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    scene.submit_long(4, 12).await?;
+    let worker = scene.roll(2);
+    let runs = scene.busy(worker, 2).await?;
+    scene.notes().attempts.insert("running", runs);
+    scene.mark("cut");
+    scene.world.wires.around_worker(worker, &Weather::silence());
+    sleep(scene.lost_after() * 2).await;
+    scene.world.wires.around_worker(worker, &Weather::default());
+    scene.goes_on(20).await;
+    Ok(())
+}
+
+/// F15, where workers stop.
+pub(super) fn a_partition_stops_commands(history: &History, notes: &Notes) -> Vec<Violation> {
+    stopped_on_time("F15S", history, notes)
+}
+
 async fn partition(scene: &Scene, weather: &Weather) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 20).await?;
+    scene.submit_long(4, 12).await?;
     let worker = scene.roll(2);
     let runs = scene.busy(worker, 2).await?;
     scene.cut_begins(worker);

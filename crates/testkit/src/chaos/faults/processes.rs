@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::sleep;
 
-use super::criteria::{no_false_poison, no_losses, ran_again_within, ran_to_their_end};
+use super::criteria::{no_false_poison, no_losses, ran_again_within, ran_to_their_end, run_of};
 use crate::chaos::checker::Violation;
 use crate::chaos::history::History;
 use crate::chaos::load::Habits;
@@ -81,6 +81,32 @@ pub(super) fn nothing_ran_again(history: &History, notes: &Notes) -> Vec<Violati
     found
 }
 
+/// Workers that stop their commands when nobody hears them.
+pub(super) fn stop_on_disconnect(plan: &mut Plan, habits: &mut Habits) {
+    roomy(plan, habits);
+    plan.worker_flags.push("--on_disconnect=stop".to_owned());
+}
+
+/// Commands that ran when their worker was cut off were gone before it counted as lost. No overlap is permitted
+/// then, since no cut was written down.
+pub(super) fn stopped_on_time(rule: &'static str, history: &History, notes: &Notes) -> Vec<Violation> {
+    let Some(cut) = notes.instants.get("cut") else { return Vec::new() };
+    let limit = cut.plus(history.rules.lost_after + history.rules.blur());
+    let mut found = Vec::new();
+    for (task, epoch) in notes.attempts.get("running").into_iter().flatten() {
+        if let Some(run) = run_of(history, task, *epoch).filter(|run| run.known_until() > limit) {
+            let late = run.known_until().since(limit);
+            found.push(Violation::of(rule, task, format!("epoch {epoch} ran {late:?} past lost_after, unheard")));
+        }
+    }
+    found
+}
+
+/// F3, where workers stop.
+pub(super) fn an_outage_stops_commands(history: &History, notes: &Notes) -> Vec<Violation> {
+    stopped_on_time("F3S", history, notes)
+}
+
 /// F3.
 pub(super) async fn kill_all_coordinators(scene: &Scene) -> Result<()> {
     scene.warm().await;
@@ -88,6 +114,7 @@ pub(super) async fn kill_all_coordinators(scene: &Scene) -> Result<()> {
     let mut runs = scene.busy(0, 2).await?;
     runs.extend(scene.runs_on(1).await?);
     scene.notes().attempts.insert("running", runs);
+    scene.mark("cut");
     for coordinator in &scene.world.coordinators {
         coordinator.kill()?;
     }
@@ -178,7 +205,7 @@ pub(super) fn nobody_is_taken_for_poison(history: &History, _: &Notes) -> Vec<Vi
 /// F7.
 pub(super) async fn stop_worker_past_its_lease(scene: &Scene) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 15).await?;
+    scene.submit_long(4, 11).await?;
     let worker = scene.roll(2);
     let runs = scene.busy(worker, 2).await?;
     scene.cut_begins(worker);

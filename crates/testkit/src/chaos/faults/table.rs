@@ -64,6 +64,15 @@ pub const FAULTS: &[Fault] = &[
     )
     .judged(processes::an_outage_costs_nothing),
     fault(
+        "F3S",
+        Full,
+        "as F3, with workers that stop their commands when nobody hears them",
+        "commands are gone before lost_after, no overlap",
+        |scene| Box::pin(processes::kill_all_coordinators(scene)),
+    )
+    .with(processes::stop_on_disconnect)
+    .judged(processes::an_outage_stops_commands),
+    fault(
         "F4",
         Quick,
         "kill -9 a worker that is started again at once",
@@ -160,6 +169,15 @@ pub const FAULTS: &[Fault] = &[
     )
     .with(processes::roomy)
     .judged(network::a_partition_loses_and_supersedes),
+    fault(
+        "F15S",
+        Full,
+        "as F15, with workers that stop their commands when nobody hears them",
+        "commands are gone before lost_after, no overlap",
+        |scene| Box::pin(network::partition_worker_that_stops(scene)),
+    )
+    .with(processes::stop_on_disconnect)
+    .judged(network::a_partition_stops_commands),
     fault(
         "F16",
         Full,
