@@ -233,6 +233,25 @@ impl Scene {
         }
     }
 
+    /// Waits until a worker runs one of these tasks, and returns all that it runs then.
+    ///
+    /// # Errors
+    /// If the database cannot be asked.
+    pub async fn busy_with(&self, worker: usize, tasks: &[String]) -> Result<Attempts> {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        loop {
+            let runs = self.runs_on(worker).await?;
+            if runs.iter().any(|(task, _)| tasks.contains(task)) {
+                return Ok(runs);
+            }
+            if Instant::now() >= deadline {
+                self.violate(format!("worker-{worker} was given none of the tasks that this is about"));
+                return Ok(runs);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// A client of the first scheduler that no weather reaches.
     pub fn api(&self) -> Api {
         self.world.schedulers[0].api()

@@ -46,9 +46,9 @@ pub(super) async fn partition_one_way(scene: &Scene) -> Result<()> {
 /// F15, where workers stop: no cut is written down, since no overlap is permitted.
 pub(super) async fn partition_worker_that_stops(scene: &Scene) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 12).await?;
+    let long = scene.submit_long(4, 12).await?;
     let worker = scene.roll(2);
-    let runs = scene.busy(worker, 2).await?;
+    let runs = scene.busy_with(worker, &long).await?;
     scene.notes().attempts.insert("running", runs);
     scene.mark("cut");
     scene.world.wires.around_worker(worker, &Weather::silence());
@@ -65,9 +65,9 @@ pub(super) fn a_partition_stops_commands(history: &History, notes: &Notes) -> Ve
 
 async fn partition(scene: &Scene, weather: &Weather) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 12).await?;
+    let long = scene.submit_long(4, 12).await?;
     let worker = scene.roll(2);
-    let runs = scene.busy(worker, 2).await?;
+    let runs = scene.busy_with(worker, &long).await?;
     scene.cut_begins(worker);
     scene.world.wires.around_worker(worker, weather);
     let began = Instant::now();

@@ -110,8 +110,8 @@ pub(super) fn an_outage_stops_commands(history: &History, notes: &Notes) -> Vec<
 /// F3.
 pub(super) async fn kill_all_coordinators(scene: &Scene) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(2, 3).await?;
-    let mut runs = scene.busy(0, 2).await?;
+    let long = scene.submit_long(4, 7).await?;
+    let mut runs = scene.busy_with(0, &long).await?;
     runs.extend(scene.runs_on(1).await?);
     scene.notes().attempts.insert("running", runs);
     scene.mark("cut");
@@ -140,9 +140,9 @@ pub(super) fn an_outage_costs_nothing(history: &History, notes: &Notes) -> Vec<V
 /// F4.
 pub(super) async fn kill_worker(scene: &Scene) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 8).await?;
+    let long = scene.submit_long(4, 8).await?;
     let worker = scene.roll(2);
-    let runs = scene.busy(worker, 3).await?;
+    let runs = scene.busy_with(worker, &long).await?;
     scene.notes().attempts.insert("killed", runs);
     scene.cut_begins(worker);
     scene.world.workers[worker].kill()?;
@@ -205,9 +205,9 @@ pub(super) fn nobody_is_taken_for_poison(history: &History, _: &Notes) -> Vec<Vi
 /// F7.
 pub(super) async fn stop_worker_past_its_lease(scene: &Scene) -> Result<()> {
     scene.warm().await;
-    scene.submit_long(4, 11).await?;
+    let long = scene.submit_long(4, 11).await?;
     let worker = scene.roll(2);
-    let runs = scene.busy(worker, 2).await?;
+    let runs = scene.busy_with(worker, &long).await?;
     scene.cut_begins(worker);
     scene.world.workers[worker].process().pause()?;
     let lost = scene.lost_after() + 5 * SECOND;
