@@ -45,7 +45,12 @@ pub fn parse(arguments: &[String]) -> Result<Asked> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        let mut value = || given.clone().or_else(|| arguments.next().cloned()).with_context(|| format!("{name} needs a value"));
+        let mut value = || {
+            given
+                .clone()
+                .or_else(|| arguments.next().cloned())
+                .with_context(|| format!("{name} needs a value"))
+        };
         match name {
             "--list" => asked.list = true,
             "--keep" => asked.keep = true,

@@ -46,7 +46,10 @@ pub mod cause {
 
 /// A row of `tasks`.
 #[derive(Clone, Debug, Default, FromRow)]
-#[expect(missing_docs, reason = "each field is the column of its name, instants as milliseconds since the boot")]
+#[expect(
+    missing_docs,
+    reason = "each field is the column of its name, instants as milliseconds since the boot"
+)]
 pub struct TaskRow {
     pub id: String,
     pub n: Option<String>,
@@ -134,7 +137,8 @@ async fn offset(connection: &mut PgConnection) -> Result<i64> {
     for _ in 0..5 {
         let before = next_step()?;
         let started = std::time::Instant::now();
-        let row = connection.fetch_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").await?;
+        let row =
+            connection.fetch_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").await?;
         let took = i64::try_from(started.elapsed().as_micros())?;
         let at: i64 = row.try_get(0)?;
         let found = (took, at - before.0 - took / 2_000);

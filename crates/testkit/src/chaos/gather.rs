@@ -107,7 +107,8 @@ async fn counts(scene: &Scene, before: &[Before], database: &Dump) -> Vec<Count>
     let pairs: Vec<(&Member, &Before)> = world.members().zip(before).collect();
     let (schedulers, others) = pairs.split_at(world.schedulers.len());
     let coordinators = &others[..world.coordinators.len()];
-    let truth = |is: &dyn Fn(i16) -> bool| database.tasks.values().filter(|task| is(task.state)).count() as f64;
+    let truth =
+        |is: &dyn Fn(i16) -> bool| database.tasks.values().filter(|task| is(task.state)).count() as f64;
     let mut all = Vec::new();
     let sought: [(&str, &[(&Member, &Before)], f64); 3] = [
         ("distrack_tasks_scheduled_total", schedulers, truth(&|_| true)),

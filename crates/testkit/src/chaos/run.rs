@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 use super::checker::{self, Violation};
 use super::faults::{Fault, When};
 use super::gather;
-use super::load::{Habits, Load};
 use super::history::History;
+use super::load::{Habits, Load};
 use super::scene::{Notes, Scene};
 use super::watch::Watch;
 use super::world::{Plan, World};
@@ -90,11 +90,7 @@ impl fmt::Display for Verdict {
         write!(f, "{}", self.story)?;
         let folder = self.folder.as_deref().map(|folder| folder.display().to_string()).unwrap_or_default();
         writeln!(f, "  everything lies in {folder}")?;
-        writeln!(
-            f,
-            "  again: cargo run -p distrack-testkit -- chaos {} --seed {}",
-            self.fault, self.seed
-        )
+        writeln!(f, "  again: cargo run -p distrack-testkit -- chaos {} --seed {}", self.fault, self.seed)
     }
 }
 

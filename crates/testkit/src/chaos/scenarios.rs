@@ -74,7 +74,11 @@ async fn around(scene: &Scene, fault: impl Future<Output = Result<()>>) -> Resul
 async fn restart_database(scene: &Scene) -> Result<()> {
     around(scene, async {
         tokio::task::block_in_place(|| {
-            scene.world.server.as_ref().map_or(Ok(()), |server| Postgres::stop(server).and_then(|()| server.start_again()))
+            scene
+                .world
+                .server
+                .as_ref()
+                .map_or(Ok(()), |server| Postgres::stop(server).and_then(|()| server.start_again()))
         })
     })
     .await
@@ -139,7 +143,8 @@ async fn kill_repeatedly(scene: &Scene) -> Result<()> {
 /// How many tasks completed a second between two instants.
 fn rate(history: &History, from: Boot, until: Boot) -> f64 {
     let tasks = history.database.tasks.values();
-    let ended = tasks.filter(|task| task.state == state::COMPLETED).filter_map(|task| task.finished.map(Boot));
+    let ended =
+        tasks.filter(|task| task.state == state::COMPLETED).filter_map(|task| task.finished.map(Boot));
     ended.filter(|at| (from..until).contains(at)).count() as f64 / until.since(from).as_secs_f64().max(0.001)
 }
 

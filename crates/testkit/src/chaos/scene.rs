@@ -77,7 +77,14 @@ impl Scene {
         let plan = &self.world.plan;
         let (heartbeat, lost_after) = (plan.heartbeat, plan.lost_after);
         let may_escape = self.notes().may_escape;
-        Rules { heartbeat, lost_after, kill_grace: plan.kill_grace, slots: plan.slots, may_escape, ..Rules::default() }
+        Rules {
+            heartbeat,
+            lost_after,
+            kill_grace: plan.kill_grace,
+            slots: plan.slots,
+            may_escape,
+            ..Rules::default()
+        }
     }
 
     /// How long a worker without a sign of life is kept.
@@ -132,7 +139,11 @@ impl Scene {
     }
 
     /// Waits for a condition; says whether it came true within `limit`.
-    pub async fn until<F: Future<Output = bool>>(&self, limit: Duration, mut look: impl FnMut() -> F) -> bool {
+    pub async fn until<F: Future<Output = bool>>(
+        &self,
+        limit: Duration,
+        mut look: impl FnMut() -> F,
+    ) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             if look().await {
@@ -168,7 +179,10 @@ impl Scene {
             ended >= 25 && running >= 2
         });
         if !ok.await {
-            self.violate(format!("the load did not get under way: {:?} ended and running", self.watch.counts()));
+            self.violate(format!(
+                "the load did not get under way: {:?} ended and running",
+                self.watch.counts()
+            ));
         }
     }
 

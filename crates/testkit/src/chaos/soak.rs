@@ -80,9 +80,16 @@ fn judge(history: &History, _: &Notes) -> Vec<Violation> {
     // Cancelled before anybody held it: it never runs.
     for task in history.database.tasks.values().filter(|task| task.state == state::CANCELLED) {
         let Some(ended) = task.finished.map(Boot) else { continue };
-        let after = history.runs.iter().filter(|run| run.task == task.id && run.started > ended.plus(history.rules.blur()));
+        let after = history
+            .runs
+            .iter()
+            .filter(|run| run.task == task.id && run.started > ended.plus(history.rules.blur()));
         found.extend(after.map(|run| {
-            Violation::of("soak", &task.id, format!("epoch {} started after the cancel at {ended}", run.epoch))
+            Violation::of(
+                "soak",
+                &task.id,
+                format!("epoch {} started after the cancel at {ended}", run.epoch),
+            )
         }));
     }
     let lost = history.database.tasks.values().filter(|task| {

@@ -61,7 +61,9 @@ impl Watch {
     /// Transactions that were seen idle, each with the longest that it was.
     pub fn idle(&self) -> Vec<IdleTransaction> {
         let idle = locked(&self.idle);
-        idle.iter().map(|(statement, lasted)| IdleTransaction { statement: statement.clone(), lasted: *lasted }).collect()
+        idle.iter()
+            .map(|(statement, lasted)| IdleTransaction { statement: statement.clone(), lasted: *lasted })
+            .collect()
     }
 }
 

@@ -21,7 +21,11 @@ pub(super) fn superseded_attempts_change_nothing(history: &History) -> Vec<Viola
     let mut closed: BTreeMap<(&str, i64), &Step> = BTreeMap::new();
     for step in history.database.steps.iter().filter(|step| closes(step)) {
         if step.old_epoch != Some(step.new_epoch) {
-            found.push(Violation::of("I8", &step.task, format!("an end that changes the epoch: {}", told(step))));
+            found.push(Violation::of(
+                "I8",
+                &step.task,
+                format!("an end that changes the epoch: {}", told(step)),
+            ));
         }
         if closed.insert((&step.task, step.new_epoch), step).is_some() {
             found.push(Violation::of("I8", &step.task, format!("a second end of one epoch: {}", told(step))));
@@ -104,9 +108,14 @@ pub(super) fn output_is_what_was_printed(history: &History) -> Vec<Violation> {
         if !file.inside {
             found.push(Violation::of("I12", &file.task, format!("{} leads out of its folder", file.path)));
         }
-        let wrong = prints.get(file.task.as_str()).is_some_and(|all| !all.as_bytes().starts_with(&file.bytes));
+        let wrong =
+            prints.get(file.task.as_str()).is_some_and(|all| !all.as_bytes().starts_with(&file.bytes));
         if wrong {
-            found.push(Violation::of("I12", &file.task, format!("{} holds what it never printed", file.path)));
+            found.push(Violation::of(
+                "I12",
+                &file.task,
+                format!("{} holds what it never printed", file.path),
+            ));
         }
     }
     found

@@ -68,7 +68,8 @@ fn output_that_was_not_printed_is_found() {
 #[test]
 fn a_file_with_anothers_output_or_outside_of_its_folder_is_found() {
     let mut history = good();
-    let file = OutputFile { task: TASK.to_owned(), bytes: b"hel".to_vec(), inside: true, ..OutputFile::default() };
+    let file =
+        OutputFile { task: TASK.to_owned(), bytes: b"hel".to_vec(), inside: true, ..OutputFile::default() };
     history.files.push(file.clone());
     assert!(output_is_what_was_printed(&history).is_empty(), "a prefix is what a killed command leaves");
     history.files[0].bytes = b"hallo".to_vec();

@@ -66,18 +66,20 @@ pub(super) fn good() -> History {
         ..TaskRow::default()
     };
     let accepted = Step { at: 1_000, task: TASK.to_owned(), due: 1_000, ..Step::default() };
-    let ended = Step {
-        exit_code: Some(0),
-        ..step(2_000, state::RUNNING, state::COMPLETED, (1, 1), (1, 1))
-    };
+    let ended = Step { exit_code: Some(0), ..step(2_000, state::RUNNING, state::COMPLETED, (1, 1), (1, 1)) };
     let steps = vec![
         accepted,
         step(1_050, state::PENDING, state::DISPATCHED, (0, 1), (0, 1)),
         step(1_120, state::DISPATCHED, state::RUNNING, (1, 1), (1, 1)),
         ended,
     ];
-    let output =
-        OutputRow { task: TASK.to_owned(), attempt: 1, stdout_head: b"hello 0\n".to_vec(), stdout_bytes: 8, ..OutputRow::default() };
+    let output = OutputRow {
+        task: TASK.to_owned(),
+        attempt: 1,
+        stdout_head: b"hello 0\n".to_vec(),
+        stdout_bytes: 8,
+        ..OutputRow::default()
+    };
     History {
         clients: ClientLog { submissions: vec![submission], cancels: vec![] },
         runs: vec![run(1, 1_100, 1_990)],

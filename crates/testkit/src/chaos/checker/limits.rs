@@ -38,7 +38,8 @@ pub(super) fn slots_hold(history: &History) -> Vec<Violation> {
             most = most.max((running, at));
         }
         if usize::try_from(most.0).is_ok_and(|most| most > history.rules.slots) {
-            let what = format!("{worker} ran {} commands at {} in {} slots", most.0, most.1, history.rules.slots);
+            let what =
+                format!("{worker} ran {} commands at {} in {} slots", most.0, most.1, history.rules.slots);
             found.push(Violation::general("I11", what));
         }
     }
@@ -51,7 +52,10 @@ pub(super) fn nothing_leaks(history: &History) -> Vec<Violation> {
     for usage in &history.usage {
         if usage.descriptors_after > usage.descriptors_before + DESCRIPTORS {
             let (before, after) = (usage.descriptors_before, usage.descriptors_after);
-            found.push(Violation::general("I13", format!("{}: {before} descriptors, then {after}", usage.service)));
+            found.push(Violation::general(
+                "I13",
+                format!("{}: {before} descriptors, then {after}", usage.service),
+            ));
         }
         if usage.spooled > 0.0 {
             let what = format!("{} still keeps {} results", usage.service, usage.spooled);
@@ -91,7 +95,10 @@ pub(super) fn counters_are_true(history: &History) -> Vec<Violation> {
     });
     wrong
         .map(|count| {
-            Violation::general("I18", format!("{} is {}, in truth {}", count.name, count.counted, count.truth))
+            Violation::general(
+                "I18",
+                format!("{} is {}, in truth {}", count.name, count.counted, count.truth),
+            )
         })
         .collect()
 }

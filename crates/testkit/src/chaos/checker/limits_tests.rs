@@ -26,7 +26,8 @@ fn a_slot_is_taken_at_the_instant_in_which_it_is_given_back() {
 #[test]
 fn what_is_not_given_back_is_found() {
     let mut history = good();
-    let usage = Usage { service: "worker-0".to_owned(), descriptors_before: 20, descriptors_after: 30, spooled: 0.0 };
+    let usage =
+        Usage { service: "worker-0".to_owned(), descriptors_before: 20, descriptors_after: 30, spooled: 0.0 };
     history.usage.push(usage);
     assert!(nothing_leaks(&history).is_empty());
     history.usage[0].descriptors_after = 500;

@@ -42,26 +42,38 @@ pub struct Invariant {
     pub check: fn(&History) -> Vec<Violation>,
 }
 
-const fn invariant(
-    id: &'static str,
-    says: &'static str,
-    check: fn(&History) -> Vec<Violation>,
-) -> Invariant {
+const fn invariant(id: &'static str, says: &'static str, check: fn(&History) -> Vec<Violation>) -> Invariant {
     Invariant { id, says, check }
 }
 
 /// All invariants. I16 speaks of recurring schedules, which distrack does not have: nothing is judged by it.
 pub const INVARIANTS: [Invariant; 19] = [
     invariant("I1", "every task that a client may count on exists", tasks::every_accepted_task_exists),
-    invariant("I2", "every task is terminal within the limit after the healing", tasks::every_task_is_terminal),
+    invariant(
+        "I2",
+        "every task is terminal within the limit after the healing",
+        tasks::every_task_is_terminal,
+    ),
     invariant("I3", "a task becomes terminal once and stays so", tasks::terminal_states_never_change),
-    invariant("I4", "what is recorded of an attempt is what its command did", runs::records_are_what_happened),
+    invariant(
+        "I4",
+        "what is recorded of an attempt is what its command did",
+        runs::records_are_what_happened,
+    ),
     invariant("I5", "epochs rise by one, and no epoch runs twice", runs::no_epoch_runs_twice),
     invariant("I6", "two runs overlap only while a worker is cut off", runs::overlaps_only_while_cut_off),
     invariant("I7", "no command starts before it is due", runs::nothing_starts_early),
     invariant("I8", "a superseded attempt changes nothing", ends::superseded_attempts_change_nothing),
-    invariant("I9", "attempts are within what the task permits, after their wait", runs::attempts_are_permitted),
-    invariant("I10", "after its end no process of a task lives past the grace", ends::nothing_outlives_its_task),
+    invariant(
+        "I9",
+        "attempts are within what the task permits, after their wait",
+        runs::attempts_are_permitted,
+    ),
+    invariant(
+        "I10",
+        "after its end no process of a task lives past the grace",
+        ends::nothing_outlives_its_task,
+    ),
     invariant("I11", "no worker runs more commands than it has slots", limits::slots_hold),
     invariant("I12", "output is what was printed, inside of its folder", ends::output_is_what_was_printed),
     invariant("I13", "no process, descriptor, result or connection is left over", limits::nothing_leaks),

@@ -16,8 +16,11 @@ fn speaks(task: &TaskRow) -> bool {
 
 /// I4.
 pub(super) fn records_are_what_happened(history: &History) -> Vec<Violation> {
-    let ended: BTreeMap<(&str, i64), Option<i32>> =
-        history.runs.iter().map(|run| ((run.task.as_str(), run.epoch), run.ended.map(|(_, code)| code))).collect();
+    let ended: BTreeMap<(&str, i64), Option<i32>> = history
+        .runs
+        .iter()
+        .map(|run| ((run.task.as_str(), run.epoch), run.ended.map(|(_, code)| code)))
+        .collect();
     let mut found = Vec::new();
     let mut judge = |task: &TaskRow, epoch: i64, recorded: i32| match ended.get(&(task.id.as_str(), epoch)) {
         None => {
@@ -154,7 +157,11 @@ pub(super) fn attempts_are_permitted(history: &History) -> Vec<Violation> {
         *claims.entry(&step.task).or_default() += 1;
         if step.at + 1 < step.due {
             let early = step.due - step.at;
-            found.push(Violation::of("I9", &step.task, format!("claimed {early} ms before it was due again")));
+            found.push(Violation::of(
+                "I9",
+                &step.task,
+                format!("claimed {early} ms before it was due again"),
+            ));
         }
     }
     let runs = history.runs_of();

@@ -29,7 +29,11 @@ fn a_record_of_what_did_not_happen_is_found() {
 fn a_wrong_record_of_a_superseded_attempt_is_found() {
     let mut history = run_again();
     let attempt = AttemptRow { task: TASK.to_owned(), epoch: 1, ..AttemptRow::default() };
-    history.database.attempts.push(AttemptRow { cause: Some(cause::EXIT_CODE), exit_code: Some(9), ..attempt });
+    history.database.attempts.push(AttemptRow {
+        cause: Some(cause::EXIT_CODE),
+        exit_code: Some(9),
+        ..attempt
+    });
     assert_eq!(records_are_what_happened(&history).len(), 1);
     history.database.attempts[0].cause = Some(cause::WORKER_LOST);
     assert!(records_are_what_happened(&history).is_empty(), "nobody knows how a lost one ended");

@@ -18,7 +18,8 @@ pub(super) fn every_accepted_task_exists(history: &History) -> Vec<Violation> {
                     format!("task {} was accepted without a name", submission.item.n),
                 )),
                 Some(id) if !history.database.tasks.contains_key(id) => {
-                    let what = format!("task {} was accepted at {} and is gone", submission.item.n, call.answered);
+                    let what =
+                        format!("task {} was accepted at {} and is gone", submission.item.n, call.answered);
                     found.push(Violation::of("I1", id, what));
                 }
                 Some(_) => {}
@@ -31,7 +32,8 @@ pub(super) fn every_accepted_task_exists(history: &History) -> Vec<Violation> {
 /// I2.
 pub(super) fn every_task_is_terminal(history: &History) -> Vec<Violation> {
     let open = history.database.tasks.values().filter(|task| !task.is_terminal());
-    open.map(|task| Violation::of("I2", &task.id, format!("it is still {}", state::name(task.state)))).collect()
+    open.map(|task| Violation::of("I2", &task.id, format!("it is still {}", state::name(task.state))))
+        .collect()
 }
 
 /// I3.
@@ -90,9 +92,16 @@ pub(super) fn every_step_is_in_the_table(history: &History) -> Vec<Violation> {
         }
         let before = last.insert(&step.task, step).map(|before| (before.new_state, before.new_epoch));
         if before != step.old_state.zip(step.old_epoch) {
-            found.push(Violation::of("I15", &step.task, format!("it does not follow on the last: {}", told(step))));
+            found.push(Violation::of(
+                "I15",
+                &step.task,
+                format!("it does not follow on the last: {}", told(step)),
+            ));
         }
-        if step.new_state == PENDING && step.new_attempt == step.old_attempt.unwrap_or(-1) && step.cause.is_none() {
+        if step.new_state == PENDING
+            && step.new_attempt == step.old_attempt.unwrap_or(-1)
+            && step.cause.is_none()
+        {
             found.push(Violation::of("I15", &step.task, format!("a retry without a cause: {}", told(step))));
         }
     }
@@ -108,8 +117,7 @@ pub(super) fn one_key_is_one_task(history: &History) -> Vec<Violation> {
     }
     for submission in &history.clients.submissions {
         let (n, key) = (submission.item.n.to_string(), submission.key.as_deref());
-        let told: BTreeSet<&str> =
-            submission.calls.iter().filter_map(|call| call.task.as_deref()).collect();
+        let told: BTreeSet<&str> = submission.calls.iter().filter_map(|call| call.task.as_deref()).collect();
         if told.len() > 1 {
             found.push(Violation::general("I19", format!("key {key:?} named {told:?}")));
         }

@@ -77,7 +77,9 @@ pub(super) async fn crowd(scene: &Scene) -> Result<()> {
     let address = scene.world.schedulers[0].address();
     let mut crowd = Vec::new();
     for n in 0..CROWD {
-        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), TcpStream::connect(&address)).await else { break };
+        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), TcpStream::connect(&address)).await else {
+            break;
+        };
         // One in four begins a head that it never ends.
         if n % 4 == 0 {
             let _ = stream.write_all(b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await;

@@ -95,7 +95,8 @@ pub(super) async fn daemonise(scene: &Scene) -> Result<()> {
         expect(scene, &end, "state", &json!(state));
         let gone = || async { processes_of_tasks(|one| one == task).is_empty() };
         let found = scene.until(scene.world.plan.kill_grace + scene.rules().slack, gone).await;
-        let told = || (scene.world.workers.iter()).any(|worker| tells_of_escape(&worker.process().log(), task));
+        let told =
+            || (scene.world.workers.iter()).any(|worker| tells_of_escape(&worker.process().log(), task));
         scene.figure(format!("a daemon of a {state} task"), if found { "killed" } else { "lives" });
         if !found && !told() {
             scene.violate(format!("a daemon of the {state} task {task} lives on and nobody says `escaped`"));
@@ -133,7 +134,8 @@ pub(super) fn the_parent_ends_it(history: &History, notes: &Notes) -> Vec<Violat
         match (recorded, ended) {
             (Some(step), Some((at, _))) if step.at().since(at) <= limit => {}
             (step, ended) => {
-                let what = format!("its command ended at {ended:?}, recorded at {:?}", step.map(|step| step.at()));
+                let what =
+                    format!("its command ended at {ended:?}, recorded at {:?}", step.map(|step| step.at()));
                 found.push(Violation::of("F28", task, what));
             }
         }
@@ -184,7 +186,8 @@ pub(super) async fn print_without_end(scene: &Scene) -> Result<()> {
 
 /// A line of `/proc/<pid>/status`, in KiB.
 fn memory(pid: Option<u32>, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.unwrap_or_default())).unwrap_or_default();
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", pid.unwrap_or_default())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
@@ -202,7 +205,8 @@ pub(super) async fn print_rubbish(scene: &Scene) -> Result<()> {
         scene.violate(format!("stored is {:?}, not {rubbish:?}", raw.bytes));
     }
     scene.api().output(&task).await.context("the output as JSON")?;
-    let files = scene.world.workers.iter().map(|worker| worker.folder().join("output").join(&task).join("1.stdout"));
+    let files =
+        scene.world.workers.iter().map(|worker| worker.folder().join("output").join(&task).join("1.stdout"));
     if !files.filter_map(|file| std::fs::read(file).ok()).any(|bytes| bytes == rubbish) {
         scene.violate("no file holds the bytes as they were printed");
     }
@@ -323,7 +327,8 @@ pub(super) async fn poison(scene: &Scene) -> Result<()> {
 pub(super) fn others_are_unharmed(history: &History, _: &Notes) -> Vec<Violation> {
     let mut found = no_false_poison("F38", history);
     let harmed = history.database.tasks.values().filter(|task| {
-        let poisoned = task.state == state::FAILED && task.cause == Some(cause::WORKER_LOST) && task.on_lost == 0;
+        let poisoned =
+            task.state == state::FAILED && task.cause == Some(cause::WORKER_LOST) && task.on_lost == 0;
         poisoned && task.kind.as_deref() != Some("poison")
     });
     found.extend(harmed.map(|task| Violation::of("F38", &task.id, "it was quarantined beside the poison")));

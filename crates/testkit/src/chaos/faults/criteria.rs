@@ -49,19 +49,26 @@ pub(super) fn ran_again_within(
     let mut found = Vec::new();
     for (task, epoch) in attempts {
         let Some(row) = history.database.tasks.get(task).filter(|row| is_run_again(row)) else { continue };
-        let recorded = row.epoch == *epoch || history.database.attempts.iter().any(|attempt| {
-            attempt.task == *task && attempt.epoch == *epoch && attempt.cause != Some(cause::WORKER_LOST)
-        });
+        let recorded = row.epoch == *epoch
+            || history.database.attempts.iter().any(|attempt| {
+                attempt.task == *task && attempt.epoch == *epoch && attempt.cause != Some(cause::WORKER_LOST)
+            });
         // It ended in time and its result was kept: nothing had to run again.
         if recorded {
             continue;
         }
         let next = history.runs.iter().filter(|run| run.task == *task && run.epoch > *epoch);
         match next.map(|run| run.started.0).min() {
-            None => found.push(Violation::of(rule, task, format!("epoch {epoch} was lost and never ran again"))),
+            None => {
+                found.push(Violation::of(rule, task, format!("epoch {epoch} was lost and never ran again")))
+            }
             Some(started) if started - since > limit => {
                 let late = started - since;
-                found.push(Violation::of(rule, task, format!("epoch {epoch} ran again after {late} ms of {limit}")));
+                found.push(Violation::of(
+                    rule,
+                    task,
+                    format!("epoch {epoch} ran again after {late} ms of {limit}"),
+                ));
             }
             Some(_) => {}
         }
@@ -73,7 +80,10 @@ pub(super) fn ran_again_within(
 /// that were lost three times.
 pub(super) fn no_false_poison(rule: &'static str, history: &History) -> Vec<Violation> {
     let failed = history.database.tasks.values().filter(|task| {
-        task.state == state::FAILED && task.cause == Some(cause::WORKER_LOST) && task.on_lost == 0 && task.losses < 3
+        task.state == state::FAILED
+            && task.cause == Some(cause::WORKER_LOST)
+            && task.on_lost == 0
+            && task.losses < 3
     });
     failed.map(|task| Violation::of(rule, &task.id, "it failed for a loss that the rules forgive")).collect()
 }

@@ -34,7 +34,9 @@ pub(super) async fn power_cut(scene: &Scene) -> Result<()> {
     let up = scene.mark("up");
     scene.figure("away", format!("{:?}", up.since(began)));
     let api = scene.api();
-    let submitted = || async { api.submit(&serde_json::json!({"command": "true", "labels": {"kind": "raw"}})).await.is_ok() };
+    let submitted = || async {
+        api.submit(&serde_json::json!({"command": "true", "labels": {"kind": "raw"}})).await.is_ok()
+    };
     scene.recovers("a submission is accepted", 15 * SECOND, submitted).await;
     scene.starts_again("a command starts", 15 * SECOND + scene.lost_after()).await;
     scene.goes_on(25).await;

@@ -21,10 +21,8 @@ impl SmallDisk {
         let kept = tempfile::tempdir()?;
         std::fs::create_dir_all(folder)?;
         copy(folder, kept.path())?;
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "chaos"])
-            .arg(folder)
-            .output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "chaos"]).arg(folder).output();
         if !mounted.is_ok_and(|mounted| mounted.status.success()) {
             return Ok(None);
         }
@@ -60,7 +58,8 @@ impl Drop for SmallDisk {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).output().context("cannot run cp")?;
+    let copied =
+        Command::new("cp").arg("-a").arg(from.join(".")).arg(to).output().context("cannot run cp")?;
     ensure!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
     Ok(())
 }

@@ -96,9 +96,12 @@ async fn contact(scene: &Scene, worker: usize) {
 
 /// F15.
 pub(super) fn a_partition_loses_and_supersedes(history: &History, notes: &Notes) -> Vec<Violation> {
-    let superseded = notes.attempts.get("cut off").into_iter().flatten().filter(|(task, epoch)| {
-        history.database.tasks.get(task).is_some_and(|task| task.epoch > *epoch)
-    });
+    let superseded = notes
+        .attempts
+        .get("cut off")
+        .into_iter()
+        .flatten()
+        .filter(|(task, epoch)| history.database.tasks.get(task).is_some_and(|task| task.epoch > *epoch));
     if superseded.count() == 0 {
         return vec![Violation::general("F15", "nothing was lost: nothing was shown")];
     }

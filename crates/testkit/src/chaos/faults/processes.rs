@@ -37,7 +37,9 @@ pub(super) async fn kill_scheduler(scene: &Scene) -> Result<()> {
         scheduler.kill()?;
         scheduler.process().start_again()?;
         let admin = scheduler.admin();
-        scene.recovers("a scheduler is ready again", 5 * SECOND, || async { admin.is_ready().await.is_ok() }).await;
+        scene
+            .recovers("a scheduler is ready again", 5 * SECOND, || async { admin.is_ready().await.is_ok() })
+            .await;
         scene.goes_on(10).await;
     }
     Ok(())
@@ -47,7 +49,11 @@ pub(super) async fn kill_scheduler(scene: &Scene) -> Result<()> {
 pub(super) fn calls_were_cut(history: &History, _: &Notes) -> Vec<Violation> {
     let calls = history.clients.submissions.iter().flat_map(|one| &one.calls);
     let cut = calls.filter(|call| call.status.is_none()).count();
-    if cut == 0 { vec![Violation::general("F1", "no call was under way when the scheduler died")] } else { vec![] }
+    if cut == 0 {
+        vec![Violation::general("F1", "no call was under way when the scheduler died")]
+    } else {
+        vec![]
+    }
 }
 
 /// F2.
@@ -96,7 +102,11 @@ pub(super) fn stopped_on_time(rule: &'static str, history: &History, notes: &Not
     for (task, epoch) in notes.attempts.get("running").into_iter().flatten() {
         if let Some(run) = run_of(history, task, *epoch).filter(|run| run.known_until() > limit) {
             let late = run.known_until().since(limit);
-            found.push(Violation::of(rule, task, format!("epoch {epoch} ran {late:?} past lost_after, unheard")));
+            found.push(Violation::of(
+                rule,
+                task,
+                format!("epoch {epoch} ran {late:?} past lost_after, unheard"),
+            ));
         }
     }
     found
@@ -225,10 +235,14 @@ pub(super) async fn stop_worker_past_its_lease(scene: &Scene) -> Result<()> {
 
 /// F7: what the stopped worker reports of lost attempts is told apart from what counts.
 pub(super) fn late_reports_are_stale(history: &History, notes: &Notes) -> Vec<Violation> {
-    let lost = notes.attempts["stopped"].iter().filter(|(task, epoch)| {
-        history.database.tasks.get(task).is_some_and(|task| task.epoch > *epoch)
-    });
-    if lost.count() == 0 { vec![Violation::general("F7", "nothing was lost: nothing was shown")] } else { vec![] }
+    let lost = notes.attempts["stopped"]
+        .iter()
+        .filter(|(task, epoch)| history.database.tasks.get(task).is_some_and(|task| task.epoch > *epoch));
+    if lost.count() == 0 {
+        vec![Violation::general("F7", "nothing was lost: nothing was shown")]
+    } else {
+        vec![]
+    }
 }
 
 /// F8.
@@ -343,7 +357,10 @@ pub(super) fn no_storm_of_errors(history: &History, notes: &Notes) -> Vec<Violat
     let after: Vec<_> = calls.filter(|call| call.sent >= *ready).collect();
     let errors = after.iter().filter(|call| call.status.is_none_or(|status| status >= 500)).count();
     if errors * 20 > after.len() {
-        return vec![Violation::general("F35", format!("{errors} of {} calls failed after the restart", after.len()))];
+        return vec![Violation::general(
+            "F35",
+            format!("{errors} of {} calls failed after the restart", after.len()),
+        )];
     }
     Vec::new()
 }

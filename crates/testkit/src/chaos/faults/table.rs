@@ -107,13 +107,9 @@ pub const FAULTS: &[Fault] = &[
     )
     .with(processes::roomy)
     .judged(processes::late_reports_are_stale),
-    fault(
-        "F8",
-        Quick,
-        "stop a worker for less than its lease",
-        "nothing runs again",
-        |scene| Box::pin(processes::stop_worker_within_its_lease(scene)),
-    )
+    fault("F8", Quick, "stop a worker for less than its lease", "nothing runs again", |scene| {
+        Box::pin(processes::stop_worker_within_its_lease(scene))
+    })
     .judged(processes::nothing_is_lost),
     fault(
         "F9",
@@ -131,13 +127,9 @@ pub const FAULTS: &[Fault] = &[
     )
     .with(database::own_server)
     .judged(database::only_unavailable),
-    fault(
-        "F11",
-        Full,
-        "kill ten database backends a second",
-        "work goes on and is whole",
-        |scene| Box::pin(database::kill_backends(scene)),
-    ),
+    fault("F11", Full, "kill ten database backends a second", "work goes on and is whole", |scene| {
+        Box::pin(database::kill_backends(scene))
+    }),
     fault(
         "F12",
         Full,
@@ -178,13 +170,9 @@ pub const FAULTS: &[Fault] = &[
     )
     .with(processes::stop_on_disconnect)
     .judged(network::a_partition_stops_commands),
-    fault(
-        "F16",
-        Full,
-        "cut a worker off one way, then the other",
-        "as F15",
-        |scene| Box::pin(network::partition_one_way(scene)),
-    )
+    fault("F16", Full, "cut a worker off one way, then the other", "as F15", |scene| {
+        Box::pin(network::partition_one_way(scene))
+    })
     .with(processes::roomy),
     fault(
         "F17",
@@ -222,10 +210,26 @@ pub const FAULTS: &[Fault] = &[
         "running commands end, no result is lost",
         |scene| Box::pin(disks::full_spool(scene)),
     ),
-    not_here("F22", "a clock jumps by an hour on a worker, on a coordinator", "it needs libfaketime, which no test machine has; no service reads another clock than the database's, which clippy holds"),
-    not_here("F23", "the database's clock steps by 30 s", "it needs libfaketime in the database's server, which no test machine has"),
-    not_here("F24", "the kernel kills a command for lack of memory", "it needs a control group (v2) of the worker with a limit of memory, which a test may not make"),
-    not_here("F25", "a fork bomb", "it needs a limit of processes for each attempt, or the machine of the tests is what dies"),
+    not_here(
+        "F22",
+        "a clock jumps by an hour on a worker, on a coordinator",
+        "it needs libfaketime, which no test machine has; no service reads another clock than the database's, which clippy holds",
+    ),
+    not_here(
+        "F23",
+        "the database's clock steps by 30 s",
+        "it needs libfaketime in the database's server, which no test machine has",
+    ),
+    not_here(
+        "F24",
+        "the kernel kills a command for lack of memory",
+        "it needs a control group (v2) of the worker with a limit of memory, which a test may not make",
+    ),
+    not_here(
+        "F25",
+        "a fork bomb",
+        "it needs a limit of processes for each attempt, or the machine of the tests is what dies",
+    ),
     fault(
         "F26",
         Quick,
@@ -282,14 +286,14 @@ pub const FAULTS: &[Fault] = &[
         "limits hold, health is answered at once",
         |scene| Box::pin(clients::crowd(scene)),
     ),
-    not_here("F33", "a rolling upgrade and back", "it needs the binary of the release before, and there is none yet"),
-    fault(
-        "F34",
-        Full,
-        "two workers with one state folder",
-        "one of them gives way",
-        |scene| Box::pin(processes::two_with_one_state(scene)),
+    not_here(
+        "F33",
+        "a rolling upgrade and back",
+        "it needs the binary of the release before, and there is none yet",
     ),
+    fault("F34", Full, "two workers with one state folder", "one of them gives way", |scene| {
+        Box::pin(processes::two_with_one_state(scene))
+    }),
     fault(
         "F35",
         Full,
