@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use super::checker::INVARIANTS;
 use super::faults::{self, FAULTS, Fault, When};
 use super::run::{Options, run};
 use super::scenarios;
@@ -76,9 +77,12 @@ fn those(are: fn(When) -> bool) -> impl Iterator<Item = &'static str> {
     FAULTS.iter().filter(move |fault| are(fault.when)).map(|fault| fault.id)
 }
 
-/// The list of faults for a person.
+/// The list of faults and invariants for a person.
 pub fn list() -> String {
-    FAULTS.iter().map(line).collect()
+    let faults: String = FAULTS.iter().map(line).collect();
+    let judged = INVARIANTS.iter().map(|one| format!("{:4} judged   {}\n", one.id, one.says));
+    let not_judged = "I16  not here one task for each nominal time: distrack has no recurring schedules\n";
+    faults + &judged.collect::<String>() + not_judged
 }
 
 fn line(fault: &Fault) -> String {
@@ -155,7 +159,10 @@ mod tests {
     fn all_of_them_are_those_that_can_be_run_here() {
         let all = read("--all").unwrap().faults;
         assert!(all.contains(&"F1") && all.len() > read("--quick").unwrap().faults.len());
-        assert!(list().lines().count() >= 38);
+        let told = list();
+        for number in (1..=38).map(|n| format!("F{n} ")).chain((1..=20).map(|n| format!("I{n} "))) {
+            assert!(told.lines().any(|line| line.starts_with(&number)), "{number}");
+        }
     }
 
     #[test]

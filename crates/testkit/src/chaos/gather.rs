@@ -27,6 +27,9 @@ pub(super) struct Before {
     descriptors: usize,
 }
 
+/// A member, and what it was.
+type Pair<'a> = (&'a Member, &'a Before);
+
 /// The open descriptors of each member.
 pub(super) fn descriptors(world: &World) -> Vec<Before> {
     let of = |member: &Member| Before { pid: member.process().pid(), descriptors: open_descriptors(member) };
@@ -104,13 +107,13 @@ async fn counts(scene: &Scene, before: &[Before], database: &Dump) -> Vec<Count>
     let same = |member: &Member, before: &Before| {
         member.process().is_running() && member.process().pid() == before.pid
     };
-    let pairs: Vec<(&Member, &Before)> = world.members().zip(before).collect();
+    let pairs: Vec<Pair<'_>> = world.members().zip(before).collect();
     let (schedulers, others) = pairs.split_at(world.schedulers.len());
     let coordinators = &others[..world.coordinators.len()];
     let truth =
         |is: &dyn Fn(i16) -> bool| database.tasks.values().filter(|task| is(task.state)).count() as f64;
     let mut all = Vec::new();
-    let sought: [(&str, &[(&Member, &Before)], f64); 3] = [
+    let sought: [(&str, &[Pair<'_>], f64); 3] = [
         ("distrack_tasks_scheduled_total", schedulers, truth(&|_| true)),
         (
             "distrack_tasks_finished_total{queue=\"default\",state=\"completed\"}",

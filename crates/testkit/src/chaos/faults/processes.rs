@@ -29,6 +29,11 @@ pub(super) fn roomy(plan: &mut Plan, habits: &mut Habits) {
     habits.pause = Duration::from_millis(250);
 }
 
+/// A lease that a slow machine does not lose by itself, where nothing may be lost.
+pub(super) fn patient(plan: &mut Plan, _: &mut Habits) {
+    plan.lost_after = Duration::from_secs(6);
+}
+
 /// F1.
 pub(super) async fn kill_scheduler(scene: &Scene) -> Result<()> {
     scene.warm().await;

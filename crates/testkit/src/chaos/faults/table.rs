@@ -54,6 +54,7 @@ pub const FAULTS: &[Fault] = &[
         "nothing runs again, running commands go on, the other one takes over",
         |scene| Box::pin(processes::kill_each_coordinator(scene)),
     )
+    .with(processes::patient)
     .judged(processes::nothing_ran_again),
     fault(
         "F3",
@@ -110,6 +111,7 @@ pub const FAULTS: &[Fault] = &[
     fault("F8", Quick, "stop a worker for less than its lease", "nothing runs again", |scene| {
         Box::pin(processes::stop_worker_within_its_lease(scene))
     })
+    .with(processes::patient)
     .judged(processes::nothing_is_lost),
     fault(
         "F9",
@@ -188,6 +190,7 @@ pub const FAULTS: &[Fault] = &[
         "nobody is lost falsely",
         |scene| Box::pin(network::bad_weather(scene)),
     )
+    .with(processes::patient)
     .judged(network::nobody_is_lost_falsely),
     fault(
         "F19",
