@@ -118,12 +118,14 @@ pub async fn carry_out(asked: &Asked, mut tell: impl FnMut(&str)) -> Result<bool
     }
     let mut broken: Vec<&str> = Vec::new();
     for fault in asked.faults.iter().filter_map(|id| faults::find(id)) {
-        let good = match run(fault, &options).await {
+        let options = options.clone();
+        // A fleet that does not get ready panics, and the others are worth knowing all the same.
+        let ran = tokio::spawn(async move { run(fault, &options).await }).await;
+        let good = match ran.map_err(anyhow::Error::from).flatten() {
             Ok(verdict) => {
                 tell(&verdict.to_string());
                 verdict.is_good()
             }
-            // The others are worth knowing all the same.
             Err(error) => {
                 tell(&format!("{} {}: NOT RUN: {error:#}", fault.id, fault.title));
                 false

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
@@ -247,23 +247,24 @@ impl Scene {
         }
     }
 
-    /// Waits until a worker runs one of these tasks, and returns all that it runs then.
+    /// Waits until a worker runs one of these tasks, and returns which, with all that it runs then.
     ///
     /// # Errors
-    /// If the database cannot be asked.
-    pub async fn busy_with(&self, worker: usize, tasks: &[String]) -> Result<Attempts> {
+    /// If the database cannot be asked, or nobody is given any of them.
+    pub async fn holder_of(&self, tasks: &[String]) -> Result<(usize, Attempts)> {
+        let workers = self.world.workers.len();
+        let first = self.roll(workers);
         let deadline = Instant::now() + Duration::from_secs(40);
-        loop {
-            let runs = self.runs_on(worker).await?;
-            if runs.iter().any(|(task, _)| tasks.contains(task)) {
-                return Ok(runs);
-            }
-            if Instant::now() >= deadline {
-                self.violate(format!("worker-{worker} was given none of the tasks that this is about"));
-                return Ok(runs);
+        while Instant::now() < deadline {
+            for worker in (first..first + workers).map(|n| n % workers) {
+                let runs = self.runs_on(worker).await?;
+                if runs.iter().any(|(task, _)| tasks.contains(task)) {
+                    return Ok((worker, runs));
+                }
             }
             sleep(LOOK_EVERY).await;
         }
+        bail!("no worker was given any of the tasks that this is about")
     }
 
     /// A client of the first scheduler that no weather reaches.

@@ -47,8 +47,7 @@ pub(super) async fn partition_one_way(scene: &Scene) -> Result<()> {
 pub(super) async fn partition_worker_that_stops(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let long = scene.submit_long(4, 12).await?;
-    let worker = scene.roll(2);
-    let runs = scene.busy_with(worker, &long).await?;
+    let (worker, runs) = scene.holder_of(&long).await?;
     scene.notes().attempts.insert("running", runs);
     scene.mark("cut");
     scene.world.wires.around_worker(worker, &Weather::silence());
@@ -66,8 +65,7 @@ pub(super) fn a_partition_stops_commands(history: &History, notes: &Notes) -> Ve
 async fn partition(scene: &Scene, weather: &Weather) -> Result<()> {
     scene.warm().await;
     let long = scene.submit_long(4, 12).await?;
-    let worker = scene.roll(2);
-    let runs = scene.busy_with(worker, &long).await?;
+    let (worker, runs) = scene.holder_of(&long).await?;
     scene.cut_begins(worker);
     scene.world.wires.around_worker(worker, weather);
     let began = Instant::now();

@@ -126,8 +126,8 @@ pub(super) fn an_outage_stops_commands(history: &History, notes: &Notes) -> Vec<
 pub(super) async fn kill_all_coordinators(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let long = scene.submit_long(4, 7).await?;
-    let mut runs = scene.busy_with(0, &long).await?;
-    runs.extend(scene.runs_on(1).await?);
+    let (worker, mut runs) = scene.holder_of(&long).await?;
+    runs.extend(scene.runs_on(1 - worker).await?);
     scene.notes().attempts.insert("running", runs);
     scene.mark("cut");
     for coordinator in &scene.world.coordinators {
@@ -156,8 +156,7 @@ pub(super) fn an_outage_costs_nothing(history: &History, notes: &Notes) -> Vec<V
 pub(super) async fn kill_worker(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let long = scene.submit_long(4, 8).await?;
-    let worker = scene.roll(2);
-    let runs = scene.busy_with(worker, &long).await?;
+    let (worker, runs) = scene.holder_of(&long).await?;
     scene.notes().attempts.insert("killed", runs);
     scene.cut_begins(worker);
     scene.world.workers[worker].kill()?;
@@ -221,8 +220,7 @@ pub(super) fn nobody_is_taken_for_poison(history: &History, _: &Notes) -> Vec<Vi
 pub(super) async fn stop_worker_past_its_lease(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let long = scene.submit_long(4, 11).await?;
-    let worker = scene.roll(2);
-    let runs = scene.busy_with(worker, &long).await?;
+    let (worker, runs) = scene.holder_of(&long).await?;
     scene.cut_begins(worker);
     scene.world.workers[worker].process().pause()?;
     let lost = scene.lost_after() + 5 * SECOND;
