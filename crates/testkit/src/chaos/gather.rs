@@ -171,5 +171,13 @@ pub(super) fn summary(history: &History) -> String {
     history.database.tasks.values().for_each(|task| *states.entry(state::name(task.state)).or_default() += 1);
     let told: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let losses: i32 = history.database.tasks.values().map(|task| task.losses).sum();
-    format!("{}; {} runs, {losses} losses", told.join(", "), history.runs.len())
+    let calls = history.clients.submissions.iter().flat_map(|one| &one.calls).filter(|call| call.accepted());
+    let mut waits: Vec<Duration> = calls.map(|call| call.answered.since(call.sent)).collect();
+    waits.sort_unstable();
+    let median = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    format!(
+        "{}; {} runs, {losses} losses; submissions answered in {median:?} in the median",
+        told.join(", "),
+        history.runs.len()
+    )
 }

@@ -78,13 +78,15 @@ pub struct Habits {
     pub pause: Duration,
     /// The kind of every task; the usual mix if `None`.
     pub only: Option<&'static str>,
+    /// The part of submissions, 0 to 1, that are batches.
+    pub batches: f64,
     /// The most submissions altogether.
     pub most: usize,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { clients: 4, pause: Duration::from_millis(150), only: None, most: usize::MAX }
+        Self { clients: 4, pause: Duration::from_millis(150), only: None, batches: 0.1, most: usize::MAX }
     }
 }
 
@@ -170,7 +172,7 @@ async fn submit_on(shared: Arc<Shared>, client: u64, mut dice: StdRng) {
     let mut submitted = 0_u64;
     while !shared.is_over() {
         submitted += 1;
-        let count = if dice.random_bool(0.1) { dice.random_range(2..12) } else { 1 };
+        let count = if dice.random_bool(shared.habits.batches) { dice.random_range(2..12) } else { 1 };
         let items: Vec<Item> = (0..count).map(|_| shared.draw(&mut dice)).collect();
         // One in five is sent once and left to its fate.
         let key = dice.random_bool(0.8).then(|| format!("chaos-{client}-{submitted}"));

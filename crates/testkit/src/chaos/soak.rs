@@ -33,6 +33,7 @@ fn plan(plan: &mut Plan, habits: &mut Habits) {
     plan.workers = 3;
     plan.slots = 16;
     habits.clients = 8;
+    habits.batches = 0.7;
     habits.pause = Duration::from_millis(25);
     habits.most = 20_000;
 }

@@ -279,6 +279,36 @@ pub(super) async fn stop_coordinator_past_its_lease(scene: &Scene) -> Result<()>
     Ok(())
 }
 
+/// Two schedulers, so that one is there while the other restarts.
+pub(super) fn two_schedulers(plan: &mut Plan, _: &mut Habits) {
+    plan.schedulers = 2;
+    plan.lost_after = Duration::from_secs(6);
+}
+
+/// F33, with one version, since there is no other: every service is told to stop and started again, in turn.
+pub(super) async fn rolling_restart(scene: &Scene) -> Result<()> {
+    scene.warm().await;
+    for member in scene.world.members() {
+        member.process().terminate()?;
+        let status = member.process().wait(60 * SECOND).await;
+        if !status.success() {
+            scene
+                .violate(format!("{} ended with {status} when it was told to stop", member.process().name()));
+        }
+        member.start_again().await?;
+        scene.goes_on(8).await;
+    }
+    Ok(())
+}
+
+/// F33: nothing runs again, nothing is cut short.
+pub(super) fn a_restart_costs_nothing(history: &History, _: &Notes) -> Vec<Violation> {
+    let mut found = no_losses("F33", history);
+    let all = history.runs.iter().map(|run| (run.task.clone(), run.epoch)).collect();
+    found.extend(ran_to_their_end("F33", history, &all));
+    found
+}
+
 /// F34: who comes second is refused, or takes over from the first one.
 pub(super) async fn two_with_one_state(scene: &Scene) -> Result<()> {
     scene.warm().await;

@@ -289,11 +289,15 @@ pub const FAULTS: &[Fault] = &[
         "limits hold, health is answered at once",
         |scene| Box::pin(clients::crowd(scene)),
     ),
-    not_here(
+    fault(
         "F33",
-        "a rolling upgrade and back",
-        "it needs the binary of the release before, and there is none yet",
-    ),
+        Full,
+        "a rolling restart of every service, of one version since there is no release before",
+        "nothing runs again, no command is cut short",
+        |scene| Box::pin(processes::rolling_restart(scene)),
+    )
+    .with(processes::two_schedulers)
+    .judged(processes::a_restart_costs_nothing),
     fault("F34", Full, "two workers with one state folder", "one of them gives way", |scene| {
         Box::pin(processes::two_with_one_state(scene))
     }),
