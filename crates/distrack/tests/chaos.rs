@@ -2,6 +2,7 @@
 //!
 //! `make chaos` runs all faults with a random seed; `cargo run -p distrack-testkit -- chaos F7 --seed 42` one.
 
+use distrack_testkit::Postgres;
 use distrack_testkit::chaos::faults;
 use distrack_testkit::chaos::run::{Options, run};
 use tokio::sync::Mutex;
@@ -12,6 +13,10 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 const SEED: u64 = 42;
 
 async fn survives(fault: &str) {
+    // This one stops the server, which must be its own.
+    if fault == "F10" && Postgres::is_left_out() {
+        return;
+    }
     let _turn = ONE_AT_A_TIME.lock().await;
     let fault = faults::find(fault).expect("a fault of the table");
     let options = Options::new(env!("CARGO_BIN_EXE_distrack").into(), SEED);
