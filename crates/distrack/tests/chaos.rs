@@ -2,6 +2,8 @@
 //!
 //! `make chaos` runs all faults with a random seed; `cargo run -p distrack-testkit -- chaos F7 --seed 42` one.
 
+#![cfg(target_os = "linux")]
+
 use distrack_testkit::Postgres;
 use distrack_testkit::chaos::faults;
 use distrack_testkit::chaos::run::{Options, run};
