@@ -1,12 +1,13 @@
 //! Five scenarios by which queues over PostgreSQL are compared in public: how fast tasks end after a fault, as a part
 //! of how fast they ended before it.
 //!
-//! The load is steady and below what one worker can do: what is measured is whether the fleet comes back, not how
-//! fast it is.
+//! The load is due at a fixed pace, written down before, and below what one worker can do: what is measured is
+//! whether the fleet comes back, not how fast it is, nor how fast the machine is at that moment.
 
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::boot::Boot;
@@ -24,6 +25,9 @@ use crate::postgres::Postgres;
 const WINDOW: Duration = Duration::from_secs(8);
 /// From the healing to the window that is compared: what piled up has gone.
 const SETTLING: Duration = Duration::from_secs(8);
+/// How many tasks are due each second, and for how long.
+const PACE: usize = 20;
+const LASTS: usize = 90;
 /// How often each scenario is run.
 const ROUNDS: u64 = 3;
 /// The part of the baseline that must come back.
@@ -50,15 +54,25 @@ fn plan(plan: &mut Plan, habits: &mut Habits) {
     plan.own_server = true;
     plan.slots = 16;
     plan.audited = false;
-    habits.clients = 4;
-    habits.pause = Duration::from_millis(60);
+    habits.clients = 2;
+    habits.pause = Duration::from_millis(400);
     habits.only = Some("short");
+}
+
+/// A task of the pace. What it does is not written down: it is counted by the database.
+fn due_in(seconds: f64) -> Value {
+    json!({"command": "echo hello", "delay_seconds": seconds, "labels": {"kind": "raw"}})
 }
 
 /// A window before, the fault, time to settle, a window after.
 async fn around(scene: &Scene, fault: impl Future<Output = Result<()>>) -> Result<()> {
     scene.notes().database_was_hurt = true;
-    scene.until(Duration::from_secs(60), || async { scene.watch.counts().0 >= 50 }).await;
+    for second in (0..LASTS).step_by(5) {
+        let tasks: Vec<Value> =
+            (0..5 * PACE).map(|n| due_in(second as f64 + n as f64 / PACE as f64)).collect();
+        scene.api().submit_batch(&tasks).await?;
+    }
+    scene.until(Duration::from_secs(60), || async { scene.watch.counts().0 >= 20 }).await;
     scene.mark("baseline");
     sleep(WINDOW).await;
     scene.mark("fault");
