@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -82,7 +83,22 @@ async fn around(scene: &Scene, fault: impl Future<Output = Result<()>>) -> Resul
     scene.mark("recovered");
     sleep(WINDOW).await;
     scene.mark("end");
-    Ok(())
+    cancel_the_rest(scene).await
+}
+
+/// What is not due yet is of no use any more.
+async fn cancel_the_rest(scene: &Scene) -> Result<()> {
+    let api = scene.api();
+    loop {
+        let page = api.tasks("state=pending&label=kind=raw&limit=200").await?;
+        let tasks = page["tasks"].as_array().cloned().unwrap_or_default();
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let ids = tasks.iter().filter_map(|task| task["task_id"].as_str());
+        // One that was claimed meanwhile ends by itself.
+        join_all(ids.map(|id| api.cancel(id))).await;
+    }
 }
 
 async fn restart_database(scene: &Scene) -> Result<()> {
