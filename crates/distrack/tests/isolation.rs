@@ -36,7 +36,7 @@ fn script(folder: &Path, first: &str, wrapper: &str) -> PathBuf {
 }
 
 fn not_tested(test: &str, why: &str) {
-    println!("NOT TESTED {test}: {why}");
+    eprintln!("NOT TESTED: {test}: {why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

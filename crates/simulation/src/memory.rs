@@ -18,9 +18,10 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
-    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Waker, Wakeup, WorkerSession,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections,
+    HeartbeatSeen, Hint, ListQuery, NextDue, Progress, Pruned, QueueSnapshot, Registered, Registration,
+    Released, Renewed, Reported, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
+    Swept, Waker, Wakeup, WorkerSession,
 };
 
 use state::State;

@@ -152,10 +152,8 @@ fn end(sim: &mut Sim<'_>, world: &World, what: &What, others: &[Fault]) {
         What::Hold(a, b) => sim.release(a.as_str(), b.as_str()),
         What::Database(_) | What::Outage => {
             for (n, cut) in world.cuts.iter().enumerate() {
-                let still = another(&|other| match other {
-                    What::Outage => true,
-                    What::Database(also) => *also == n,
-                    _ => false,
+                let still = another(&|other| {
+                    matches!(other, What::Outage) || matches!(other, What::Database(also) if *also == n)
                 });
                 cut.store(still, Ordering::Relaxed);
             }

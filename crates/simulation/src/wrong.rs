@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use distrack_core::why::Facts;
 use distrack_core::{Attempt, AttemptRef, CoordinatorId, Output, SessionId, Task, TaskId};
 use distrack_store::{
-    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections, HeartbeatSeen, Hint, ListQuery, NextDue,
-    Progress, Pruned, QueueSnapshot, Registered, Registration, Released, Renewed, Reported, Retention,
-    Schema, Store, StoreError, Submission, SubmitMode, Submitted, Swept, Wakeup, WorkerSession,
+    AttemptReport, AuditEntry, AuditNote, AuditQuery, CancelAnswer, ClaimRequest, Claims, Connections,
+    HeartbeatSeen, Hint, ListQuery, NextDue, Progress, Pruned, QueueSnapshot, Registered, Registration,
+    Released, Renewed, Reported, Retention, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
+    Swept, Wakeup, WorkerSession,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;

@@ -31,7 +31,7 @@ pub(crate) async fn register(connection: &mut PgConnection, new: &Registration) 
     let mut registered = match (admit(live, new)?, &current) {
         (Admission::Continue, Some(current)) => continue_session(&mut transaction, new, current.id).await?,
         (_, Some(current)) => supersede(&mut transaction, new, current.id).await?,
-        (_, None) => open(&mut transaction, &new).await?,
+        (_, None) => open(&mut transaction, new).await?,
     };
     registered.kill = reconcile::kill(&new.held, &registered.kept);
     transaction.commit().await.map_err(commit_error)?;

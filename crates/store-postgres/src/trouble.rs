@@ -58,10 +58,12 @@ pub(crate) fn of(error: &sqlx::Error) -> Trouble {
     if let Some(database) = error.as_database_error() {
         return database.code().map_or(Trouble::Bug, |code| of_code(&code));
     }
-    match error {
-        Io(_) | Tls(_) | Protocol(_) | WorkerCrashed => Trouble::Broken,
-        PoolTimedOut | PoolClosed => Trouble::Lasting,
-        _ => Trouble::Bug,
+    if matches!(error, Io(_) | Tls(_) | Protocol(_) | WorkerCrashed) {
+        Trouble::Broken
+    } else if matches!(error, PoolTimedOut | PoolClosed) {
+        Trouble::Lasting
+    } else {
+        Trouble::Bug
     }
 }
 
@@ -102,10 +104,12 @@ pub(crate) fn refused(error: sqlx::Error) -> StoreError {
 
 /// A reason in a few words on one line. PostgreSQL's own never have a password in them, and neither have sqlx's.
 pub(crate) fn in_words(error: &sqlx::Error) -> String {
-    let words = match error {
-        sqlx::Error::Database(database) => database.message().to_owned(),
-        sqlx::Error::Io(error) => format!("no connection: {error}"),
-        other => other.to_string(),
+    let words = if let sqlx::Error::Database(database) = error {
+        database.message().to_owned()
+    } else if let sqlx::Error::Io(error) = error {
+        format!("no connection: {error}")
+    } else {
+        error.to_string()
     };
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }

@@ -47,6 +47,7 @@ async fn worker(store: &SqliteStore) -> ClaimRequest {
         slots: 1,
         queues: None,
         labels: Default::default(),
+        isolation: None,
         version: "1".to_owned(),
         held: Vec::new(),
         lost_after: Duration::from_secs(3600),
@@ -65,7 +66,7 @@ async fn worker(store: &SqliteStore) -> ClaimRequest {
 fn success(attempt: AttemptRef) -> Vec<AttemptReport> {
     let (outcome, output) = (Outcome::success(), Output::default());
     let event = AttemptEvent::Finished { ago: Duration::ZERO, ran: Some(Duration::ZERO), outcome, output };
-    vec![AttemptReport { attempt, jitter: 0.0, event }]
+    vec![AttemptReport { attempt, session: None, jitter: 0.0, event }]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

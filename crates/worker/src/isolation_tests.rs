@@ -36,7 +36,7 @@ fn limited(limits: Limits) -> IsolationSettings {
 
 /// What cannot be tried here.
 fn not_tested(test: &str, why: &str) {
-    println!("NOT TESTED {test}: {why}");
+    eprintln!("NOT TESTED: {test}: {why}");
 }
 
 /// Root alone becomes another user, and knows one that is nobody else's.

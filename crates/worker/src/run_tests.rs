@@ -301,7 +301,7 @@ async fn the_environment_is_what_is_listed_and_nothing_else() {
     assignment.spec.env.insert("DISTRACK_WORKER".to_owned(), "forged".to_owned());
     assignment.spec.env_secret.insert("TOKEN".to_owned(), Secret::new("hunter2"));
     assignment.spec.env_secret.insert("DISTRACK_EPOCH".to_owned(), Secret::new("forged"));
-    let shown = format!("{assignment:?} {:?}", Launch::new(&assignment, &BTreeMap::new(), &std::sync::Arc::default()));
+    let shown = format!("{assignment:?} {:?}", Launch::new(&assignment, &BTreeMap::new(), &Arc::default()));
     assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
     let trace = assignment.trace.as_mut().unwrap();
     trace.state = "a=b".to_owned();

@@ -36,9 +36,7 @@ use crate::service::{self, SERVICE, Service};
 use crate::spool::Spool;
 use crate::stop::Stop;
 use crate::traced::Teller;
-use crate::{
-    OnDisconnect, ServeError, Settings, Shutdown, descriptors, hardening, leftovers, orphans,
-};
+use crate::{OnDisconnect, ServeError, Settings, Shutdown, descriptors, hardening, leftovers, orphans};
 
 /// How long after its end a command's children may keep its outputs open.
 const DRAIN_FOR: Duration = Duration::from_secs(2);

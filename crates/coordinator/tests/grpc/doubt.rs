@@ -125,12 +125,21 @@ impl Store for Forgetful {
         Ok(claims)
     }
 
-    async fn submit(&self, submissions: Vec<Submission>, mode: SubmitMode) -> Result<Vec<Submitted>> {
-        self.inner.submit(submissions, mode).await
+    async fn submit_by(
+        &self,
+        submissions: Vec<Submission>,
+        mode: SubmitMode,
+        notes: Vec<AuditNote>,
+    ) -> Result<Vec<Submitted>> {
+        self.inner.submit_by(submissions, mode, notes).await
     }
 
-    async fn cancel(&self, task: TaskId) -> Result<CancelAnswer> {
-        self.inner.cancel(task).await
+    async fn cancel_by(&self, task: TaskId, note: Option<AuditNote>) -> Result<CancelAnswer> {
+        self.inner.cancel_by(task, note).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.inner.audit(query).await
     }
 
     async fn get(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {

@@ -33,7 +33,10 @@ pub(crate) async fn audit(
     mut params: Params,
 ) -> Result<Json<AuditPage>, Problem> {
     if reach.is_limited() {
-        return Err(Problem::new(Code::Forbidden, "a token for some queues does not see who asked for all of them"));
+        return Err(Problem::new(
+            Code::Forbidden,
+            "a token for some queues does not see who asked for all of them",
+        ));
     }
     let task: Option<TaskId> = params.take_as("task")?;
     let since: Option<Stamp> = params.take_as("since")?;

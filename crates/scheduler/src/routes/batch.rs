@@ -45,8 +45,7 @@ const ENOUGH: usize = 32;
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    reach: Reach,
-    caller: Caller,
+    (caller, reach): (Caller, Reach),
     trace: RequestTrace,
     params: Params,
     headers: HeaderMap,

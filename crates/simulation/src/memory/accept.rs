@@ -46,7 +46,8 @@ impl State {
                 self.accept(task, created_at, scheduled_at);
             }
         }
-        for note in notes.into_iter().filter(|note| note.task.is_some_and(|task| created.contains_key(&task))) {
+        for note in notes.into_iter().filter(|note| note.task.is_some_and(|task| created.contains_key(&task)))
+        {
             self.note(note, now);
         }
         Ok(answers)
@@ -92,9 +93,16 @@ impl State {
         self.tasks.insert(kept.task.id, kept);
     }
 
-    pub(super) fn cancel(&mut self, task: TaskId, note: Option<AuditNote>, now: DateTime<Utc>) -> CancelAnswer {
+    pub(super) fn cancel(
+        &mut self,
+        task: TaskId,
+        note: Option<AuditNote>,
+        now: DateTime<Utc>,
+    ) -> CancelAnswer {
         let answer = self.cancelled(task, now);
-        if let Some(note) = note.filter(|_| matches!(answer, CancelAnswer::Cancelled | CancelAnswer::Requested)) {
+        if let Some(note) =
+            note.filter(|_| matches!(answer, CancelAnswer::Cancelled | CancelAnswer::Requested))
+        {
             self.note(note, now);
         }
         answer

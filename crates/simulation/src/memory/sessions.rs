@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use distrack_core::protocol::reconcile::{self, Admission, Live, Process};
-use distrack_core::{AttemptRef, CoordinatorId, SessionId};
+use distrack_core::{CoordinatorId, SessionId};
 use distrack_store::shared::{admit, overtaken, sort_held, sort_left};
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed};
 
@@ -123,7 +123,7 @@ impl State {
             let id = kept.task.session?;
             let session = self.sessions.get(&id)?;
             let ours = session.is_open() && session.coordinator == coordinator;
-            ours.then(|| (id, AttemptRef { task: kept.task.id, epoch: kept.task.epoch }))
+            ours.then_some((id, kept.attempt()))
         });
         Renewed { alive, cancel: cancel.collect() }
     }

@@ -53,8 +53,7 @@ impl Gates {
         let url = database.url();
         let join = if url.contains('?') { '&' } else { '?' };
         let store = |gate: &str| {
-            let settings =
-                PgSettings { max_connections: 2, acquire_timeout: PATIENCE, ..PgSettings::default() };
+            let settings = PgSettings { max_connections: 2, acquire_timeout: PATIENCE };
             PgStore::connect(&format!("{url}{join}options=-c%20distrack.gate%3D{gate}"), &settings).unwrap()
         };
         let (plain, first, second) = (store(""), store("1"), store("2"));

@@ -97,6 +97,7 @@ impl World {
             slots: 1,
             queues: None,
             labels: Default::default(),
+            isolation: None,
             version: "1".to_owned(),
             held: Vec::new(),
             lost_after: Duration::from_secs(3600),
@@ -223,7 +224,11 @@ impl Op {
             }
             Self::Deregister => format!("{}", store.deregister(made.slot.session).await?.len()),
             Self::Prune => {
-                let retention = Retention { tasks: Duration::ZERO, sessions: Duration::from_secs(3600) };
+                let retention = Retention {
+                    tasks: Duration::ZERO,
+                    sessions: Duration::from_secs(3600),
+                    ..Retention::default()
+                };
                 format!("{}", store.prune(retention, 10).await?.tasks)
             }
         })
@@ -238,7 +243,7 @@ async fn register(store: &PgStore, new: Registration) -> Result<String, StoreErr
 }
 
 async fn say(store: &PgStore, attempt: AttemptRef, event: AttemptEvent) -> Result<String, StoreError> {
-    let reported = store.report(vec![AttemptReport { attempt, jitter: 0.0, event }]).await?;
+    let reported = store.report(vec![AttemptReport { attempt, session: None, jitter: 0.0, event }]).await?;
     Ok(format!("{:?}", reported.receipts[0]))
 }
 
