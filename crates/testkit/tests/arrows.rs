@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate with the crates of ours that it may be built from.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("distrack-core", &[]),
     ("distrack-dashboards", &[]),
     ("distrack-telemetry", &["distrack-core"]),
@@ -25,6 +25,18 @@ const ARROWS: [(&str, &[&str]); 13] = [
         &["distrack-core", "distrack-proto", "distrack-store", "distrack-telemetry", "distrack-transport"],
     ),
     ("distrack-worker", &["distrack-core", "distrack-proto", "distrack-telemetry", "distrack-transport"]),
+    (
+        "distrack-simulation",
+        &[
+            "distrack-core",
+            "distrack-proto",
+            "distrack-store",
+            "distrack-telemetry",
+            "distrack-transport",
+            "distrack-coordinator",
+            "distrack-worker",
+        ],
+    ),
     (
         "distrack",
         &[
