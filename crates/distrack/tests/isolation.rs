@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use distrack_testkit::{Api, Launch, Process, Up};
+use distrack_testkit::{Api, Launch, Process, Up, eventually};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_distrack");
@@ -23,8 +23,11 @@ async fn run(api: &Api, task: &Value) -> (Value, String, String) {
     (ended, text("stdout"), text("stderr"))
 }
 
+/// What the only worker says of it, once it is registered.
 async fn isolation(api: &Api) -> Value {
-    api.workers().await.unwrap()["workers"][0]["isolation"].clone()
+    let look =
+        async || api.workers().await.unwrap()["workers"].get(0).map(|worker| worker["isolation"].clone());
+    eventually(LIMIT, "the worker to be registered", look).await
 }
 
 /// A program that does `first` and then becomes distrack, by way of `wrapper`.

@@ -33,6 +33,18 @@ pub(crate) enum Needs {
     Nothing,
     /// This scope, if the caller has a token; who needs none may do everything.
     Scope(Scope),
+    /// The same, and a token that is for all queues: it tells of all of them.
+    Whole(Scope),
+}
+
+impl Needs {
+    /// The scope, if it asks for one.
+    pub(crate) fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Nothing => None,
+            Self::Scope(scope) | Self::Whole(scope) => Some(scope),
+        }
+    }
 }
 
 /// Headers by which a proxy says that somebody else asks through it.
@@ -44,9 +56,13 @@ pub(crate) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Needs::Scope(scope) = needs else { return next.run(request).await };
+    let Some(scope) = needs.scope() else { return next.run(request).await };
     let caller = Caller::without_token(request.extensions());
     match admit(&app, scope, caller, request.uri(), request.headers()).await {
+        Ok((_, reach)) if reach.is_limited() && matches!(needs, Needs::Whole(_)) => {
+            Problem::new(Code::Forbidden, "a token for some queues does not see what concerns all")
+                .into_response()
+        }
         Ok((caller, reach)) => {
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(reach);

@@ -264,7 +264,7 @@ enum Must {
 }
 
 fn must(route: &Route, mode: AuthMode, peer: Peer, shown: Shown) -> Must {
-    let Needs::Scope(needed) = route.needs else { return Must::Succeed };
+    let Some(needed) = route.needs.scope() else { return Must::Succeed };
     let unauthorized = Must::Be(401, "unauthorized");
     match shown {
         Shown::Nothing => match (mode, peer) {
@@ -283,7 +283,9 @@ fn must(route: &Route, mode: AuthMode, peer: Peer, shown: Shown) -> Must {
         Shown::OtherQueue if route.path.contains("{id}") || route.path == "/status" => {
             Must::Be(404, "task_not_found")
         }
-        Shown::OtherQueue if needed == Scope::Submit => Must::Be(403, "forbidden"),
+        Shown::OtherQueue if needed == Scope::Submit || matches!(route.needs, Needs::Whole(_)) => {
+            Must::Be(403, "forbidden")
+        }
         Shown::OtherQueue => Must::Succeed,
     }
 }

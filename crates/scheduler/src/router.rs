@@ -40,7 +40,7 @@ const POST: Method = Method::POST;
 const READ: Needs = Needs::Scope(Scope::Read);
 const SUBMIT: Needs = Needs::Scope(Scope::Submit);
 const CANCEL: Needs = Needs::Scope(Scope::Cancel);
-const ADMIN: Needs = Needs::Scope(Scope::Admin);
+const ADMIN: Needs = Needs::Whole(Scope::Admin);
 
 /// The table.
 ///

@@ -10,7 +10,6 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::{asks_by, needs, operations};
-use crate::auth::Needs;
 use crate::load;
 use crate::problem::Code;
 
@@ -39,7 +38,7 @@ fn codes(path: &str, operation: &Operation) -> Vec<Code> {
     if load::is_work(path) {
         codes.extend([Code::InvalidField, Code::DatabaseUnavailable, Code::Overloaded]);
     }
-    if let Needs::Scope(_) = needs(path, operation) {
+    if needs(path, operation).scope().is_some() {
         codes.extend([Code::Unauthorized, Code::Forbidden, Code::RateLimited]);
     }
     if operation.request_body.is_some() {

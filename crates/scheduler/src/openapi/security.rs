@@ -5,7 +5,6 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::{needs, operations};
-use crate::auth::Needs;
 
 const SCHEME: &str = "token";
 
@@ -24,7 +23,7 @@ impl Modify for Security {
         let components = api.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
         for (path, operation) in operations(api) {
-            let Needs::Scope(scope) = needs(&path, operation) else { continue };
+            let Some(scope) = needs(&path, operation).scope() else { continue };
             let bearer = SecurityRequirement::new(SCHEME, Vec::<String>::new());
             operation.security = Some(vec![SecurityRequirement::default(), bearer]);
             let about = operation.description.take().map(|about| about + "\n\n").unwrap_or_default();
