@@ -28,8 +28,14 @@ impl Secret {
 }
 
 /// The variables that name a Postgres piece by piece.
-const PIECES: [&str; 5] =
-    ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
+const PIECES: [&str; 6] =
+    ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", PASSWORD, PASSWORD_FILE];
+
+/// The password itself.
+const PASSWORD: &str = "POSTGRES_PASSWORD";
+
+/// A file with it, which no child and nobody who lists this process's variables gets to see.
+const PASSWORD_FILE: &str = "POSTGRES_PASSWORD_FILE";
 
 impl Database {
     /// Reads `postgres://…`, `postgresql://…` or `sqlite://path`. An error never repeats the text.
@@ -80,13 +86,33 @@ impl Database {
             return None;
         }
         let get = |piece, default| environment.get(piece).unwrap_or(default);
+        let password = match password(environment) {
+            Ok(password) => password,
+            Err(problem) => return Some(Err(problem)),
+        };
         Some(compose(
             get("POSTGRES_HOST", "localhost"),
             get("POSTGRES_PORT", "5432"),
             get("POSTGRES_DB", "distrack"),
             get("POSTGRES_USER", "postgres"),
-            environment.get("POSTGRES_PASSWORD"),
+            password.as_deref(),
         ))
+    }
+}
+
+/// The password, wherever it is given. A problem never repeats it.
+fn password(environment: &Environment) -> Result<Option<String>, String> {
+    let given = environment.get(PASSWORD).map(str::to_owned);
+    let Some(path) = environment.get(PASSWORD_FILE) else { return Ok(given) };
+    if given.is_some() {
+        return Err(format!("{PASSWORD} and {PASSWORD_FILE} are both set: give one of them"));
+    }
+    let problem = |what: String| format!("{PASSWORD_FILE}={}: {what}", path.escape_debug());
+    let text = std::fs::read_to_string(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    // The end of a line is its end, as it is for the server that reads the same file; a space may be the password's.
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(problem("is empty".to_owned())),
+        password => Ok(Some(password.to_owned())),
     }
 }
 

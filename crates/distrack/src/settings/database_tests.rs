@@ -48,6 +48,42 @@ fn characters_that_mean_something_in_a_url_are_encoded() {
 }
 
 #[test]
+fn a_password_is_read_from_its_file_up_to_the_end_of_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let file = ("POSTGRES_PASSWORD_FILE", path.to_str().unwrap());
+    for (written, encoded) in [("secret\n", "secret"), ("secret\r\n", "secret"), (" s@ ", "%20s%40%20")] {
+        std::fs::write(&path, written).unwrap();
+        let url = exposed(composed(&[file]).unwrap());
+        assert_eq!(url, format!("postgres://postgres:{encoded}@localhost:5432/distrack"));
+    }
+    // As ${VAR:-} of a compose file leaves it.
+    assert!(composed(&[("POSTGRES_PASSWORD", ""), file]).is_ok());
+}
+
+#[test]
+fn a_password_file_that_gives_none_is_a_problem_and_not_an_empty_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let file = ("POSTGRES_PASSWORD_FILE", path.to_str().unwrap());
+    let refused = |variables: &[(&str, &str)]| composed(variables).unwrap_err();
+    let said = refused(&[file]);
+    assert!(
+        said.starts_with("POSTGRES_PASSWORD_FILE=") && said.contains("cannot be read: No such"),
+        "{said}"
+    );
+    for nothing in ["", "\n", "\r\n\n"] {
+        std::fs::write(&path, nothing).unwrap();
+        assert!(refused(&[file]).ends_with("password: is empty"));
+    }
+    std::fs::write(&path, [b's', 0xff]).unwrap();
+    assert!(refused(&[file]).contains("cannot be read"));
+    std::fs::write(&path, "secret").unwrap();
+    let said = refused(&[file, ("POSTGRES_PASSWORD", "secret-2")]);
+    assert!(said.contains("both set") && !said.contains("secret"), "{said}");
+}
+
+#[test]
 fn a_socket_an_ipv6_host_and_a_kubernetes_port_are_understood() {
     let url = exposed(composed(&[("POSTGRES_HOST", "/var/run/postgresql")]).unwrap());
     assert!(url.ends_with("?host=%2Fvar%2Frun%2Fpostgresql"), "{url}");

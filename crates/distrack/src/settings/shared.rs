@@ -245,7 +245,8 @@ pub(super) fn database(reader: &mut Reader<'_>, role: Role) -> Option<Database> 
         None => reader.problems().add(format!(
             "database_url is missing: '{}' needs to know its database; set --database_url or \
              DISTRACK_DATABASE_URL to postgres://user:password@host:5432/name, or POSTGRES_HOST, POSTGRES_DB, \
-             POSTGRES_USER and POSTGRES_PASSWORD. To try distrack without a database: distrack up",
+             POSTGRES_USER and POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE. To try distrack without a \
+             database: distrack up",
             role.command()
         )),
     }

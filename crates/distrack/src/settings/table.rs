@@ -214,7 +214,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "database_url",
         &[Scheduler, Coordinator, Migrate],
         "URL",
-        Found("made of POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER and POSTGRES_PASSWORD"),
+        Found(
+            "made of POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER and POSTGRES_PASSWORD or \
+             POSTGRES_PASSWORD_FILE",
+        ),
         "The database: postgres://user:password@host:5432/name",
     ),
     setting(
