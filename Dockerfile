@@ -20,14 +20,20 @@ RUN --mount=type=cache,id=distrack-registry,target=/usr/local/cargo/registry,sha
 FROM debian:12.12-slim
 RUN groupadd --gid 10001 distrack \
     && useradd --uid 10001 --gid distrack --create-home --shell /bin/sh distrack \
-    && install --directory --owner=distrack --group=distrack /app /app/output /var/lib/distrack
+    && install --directory --owner=distrack --group=distrack /app /app/output /var/lib/distrack \
+    # Where docker-compose.yml mounts empty volumes to write secrets to: they get this owner and this mode.
+    && install --directory --owner=distrack --group=distrack --mode=0750 \
+        /secrets/database /secrets/cluster /secrets/grafana /secrets/loadtest
 # Whom a client of TLS believes: a database or a collector outside.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/distrack/
 COPY --from=build /usr/local/bin/distrack /usr/local/bin/distrack
 
-# A container's loopback reaches nobody: who may ask is decided by what is published.
+# A container's loopback reaches nobody, so its services listen where others can reach them, and an API wants a token of
+# everybody: `docker exec NAME distrack token create ME --scope=admin` makes one. DISTRACK_AUTH=local, which lets the host in,
+# is only for a port that is published on 127.0.0.1: some engines make callers from outside look like the host.
 ENV DISTRACK_BIND=0.0.0.0 \
+    DISTRACK_AUTH=tokens \
     DISTRACK_OUTPUT_DIR=/app/output \
     XDG_STATE_HOME=/var/lib \
     XDG_DATA_HOME=/var/lib \

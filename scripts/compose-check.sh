@@ -124,6 +124,64 @@ for name, (number, keys) in services.items():
         must(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port), f"publishes {port}: not on 127.0.0.1, or not to be moved")
     must(name not in ("worker", "coordinator") or "ports" not in keys, "publishes a port, and cannot be scaled")
 
+# Who writes each volume of secrets, and who reads it: a service that is not named here has no business with them. A worker's
+# commands can read whatever it can, so it must not get to the database's.
+secrets = {
+    "secrets_database": ("secrets", {"postgres", "migrate", "scheduler", "coordinator", "token"}),
+    "secrets_cluster": ("secrets", {"coordinator", "worker"}),
+    "secrets_grafana": ("secrets", {"grafana"}),
+    "secrets_loadtest": ("token", {"k6"}),
+}
+in_database = {"postgres", "migrate", "scheduler", "coordinator", "token"}
+volumes = keys_of(top["volumes"][0], 2)
+networks = keys_of(top["networks"][0], 2)
+for volume in sorted({volume for volume in volumes if volume.startswith("secrets")} ^ secrets.keys()):
+    say(top["volumes"][0], f"{volume} is not both a volume here and one whose readers compose-check.sh knows")
+if "internal: true" not in text(networks.get("database")):
+    say(top["networks"][0], "the network database leads out")
+
+
+
+def before(name):
+    """Whom a service waits for, directly or not."""
+    names = re.findall(r"^ +(\w+): \{", text(services[name][1].get("depends_on")), re.M)
+    return set(names).union(*map(before, names))
+
+
+for name, (number, keys) in services.items():
+    def must(held, what):
+        if not held:
+            say(number, f"{name} {what}")
+
+    mounts = text(keys.get("volumes"))
+    for volume, (writer, readers) in secrets.items():
+        if volume not in mounts:
+            must(name != writer and name not in readers, f"does not have {volume}")
+            continue
+        must(name == writer or name in readers, f"has {volume}, which it must not know")
+        must(name == writer or re.search(volume + r":/run/secrets/\w+:ro\b", mounts), f"can write to {volume}")
+        must(name == writer or writer in before(name), f"does not wait for {volume} to be written")
+        # Their files are of group 10001, which is that of our image.
+        ours = text(keys.get("image")).startswith("${DISTRACK_IMAGE:-")
+        grouped = '"10001"' in text(keys.get("group_add"))
+        must(grouped or ours and "user" not in keys, f"is not of the group that may read {volume}")
+
+    must(text(keys.get("network_mode")) in ("", "none"), "is in a network that it shares with the host or a neighbour")
+    must(name != "secrets" or text(keys.get("network_mode")) == "none", "has a network, and all secrets")
+    networked = "database" in re.findall(r"\w+", text(keys.get("networks")))
+    must(networked == (name in in_database), "is in the database's network" if networked else "does not reach the database")
+
+# Values are for the one that writes them to files; everybody else gets a file's name.
+allowed = text(services["secrets"][1].get("environment")).split("\n")
+for number, line in enumerate(map(code, lines), 1):
+    if line in allowed and re.fullmatch(r" +(\w+): \$\{\1:-\}", line):
+        continue
+    for variable, value in re.findall(r"(\w*(?:PASSWORD|TOKEN|SECRET)\w*): +([^\s,}]*)", line):
+        if not (variable.endswith("_FILE") and value.startswith("/run/secrets/")):
+            say(number, f"a secret in a variable: {variable}")
+    if re.match(r'\s*- "?\w*(PASSWORD|TOKEN|SECRET)\w*=', line):
+        say(number, "a secret in a list of variables")
+
 telemetry = {"jaeger", "prometheus", "grafana", "alertmanager", "webhook"}
 for name in services.keys() - telemetry:
     for other in re.findall(r"^ +(\w+):", text(services[name][1].get("depends_on")), re.M):
