@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use distrack_store::shared::TokenValues;
-use distrack_store::{Access, NewToken, Token};
-use sqlx::PgConnection;
+use distrack_store::{Access, AuditAction, AuditNote, NewToken, Token};
+use sqlx::{Connection, PgConnection};
 
+use crate::audit;
 use crate::lane::take;
 use crate::row::TokenRow;
-use crate::trouble::store_error;
+use crate::trouble::{commit_error, store_error};
 use crate::{PgStore, Result};
 
 #[async_trait]
@@ -36,7 +37,8 @@ impl Access for PgStore {
 async fn create(connection: &mut PgConnection, token: &NewToken) -> Result<Token> {
     let TokenValues { scopes, queues, lifetime } = TokenValues::from(token);
     let hash = token.secret_hash.as_bytes();
-    sqlx::query_file_as!(
+    let mut transaction = connection.begin().await.map_err(store_error)?;
+    let created: Token = sqlx::query_file_as!(
         TokenRow,
         "sql/token_create.sql",
         token.id,
@@ -46,10 +48,13 @@ async fn create(connection: &mut PgConnection, token: &NewToken) -> Result<Token
         queues,
         lifetime
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *transaction)
     .await
     .map_err(store_error)?
-    .try_into()
+    .try_into()?;
+    audit::write(&mut transaction, AuditNote::of_token(AuditAction::TokenCreate, &created)).await?;
+    transaction.commit().await.map_err(commit_error)?;
+    Ok(created)
 }
 
 async fn list(connection: &mut PgConnection) -> Result<Vec<Token>> {
@@ -63,8 +68,17 @@ async fn find(connection: &mut PgConnection, id: &str) -> Result<Option<Token>> 
 }
 
 async fn revoke(connection: &mut PgConnection, id: &str) -> Result<Option<Token>> {
-    let row = sqlx::query_file_as!(TokenRow, "sql/token_revoke.sql", id).fetch_optional(connection).await;
-    row.map_err(store_error)?.map(Token::try_from).transpose()
+    let mut transaction = connection.begin().await.map_err(store_error)?;
+    let row = sqlx::query_file_as!(TokenRow, "sql/token_revoke.sql", id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+    let token = row.map(Token::try_from).transpose()?;
+    if let Some(token) = token.as_ref().filter(|token| token.is_revoked_now()) {
+        audit::write(&mut transaction, AuditNote::of_token(AuditAction::TokenRevoke, token)).await?;
+    }
+    transaction.commit().await.map_err(commit_error)?;
+    Ok(token)
 }
 
 async fn touch(connection: &mut PgConnection, ids: &[String]) -> Result<()> {

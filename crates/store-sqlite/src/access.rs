@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use distrack_store::shared::TokenValues;
-use distrack_store::{Access, NewToken, Token};
+use distrack_store::{Access, AuditAction, AuditNote, NewToken, Token};
 use serde_json::Value;
 
+use crate::audit;
 use crate::error::store_error;
 use crate::row::{Instant, TokenRow, batch};
 use crate::{Result, SqliteStore};
@@ -16,7 +17,7 @@ impl Access for SqliteStore {
         let hash = token.secret_hash.as_bytes();
         let mut step = self.database.begin().await?;
         let now = step.now;
-        let row = sqlx::query_file_as!(
+        let created: Token = sqlx::query_file_as!(
             TokenRow,
             "sql/token_create.sql",
             token.id,
@@ -29,9 +30,11 @@ impl Access for SqliteStore {
         )
         .fetch_one(step.connection())
         .await
-        .map_err(store_error)?;
+        .map_err(store_error)?
+        .try_into()?;
+        audit::write(&mut step, [AuditNote::of_token(AuditAction::TokenCreate, &created)]).await?;
         step.commit().await?;
-        row.try_into()
+        Ok(created)
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
@@ -55,8 +58,12 @@ impl Access for SqliteStore {
             .fetch_optional(step.connection())
             .await
             .map_err(store_error)?;
+        let token = row.map(Token::try_from).transpose()?;
+        let revoked = token.as_ref().filter(|token| token.is_revoked_now());
+        let note = revoked.map(|token| AuditNote::of_token(AuditAction::TokenRevoke, token));
+        audit::write(&mut step, note).await?;
         step.commit().await?;
-        row.map(Token::try_from).transpose()
+        Ok(token)
     }
 
     async fn touch_tokens(&self, ids: Vec<String>) -> Result<()> {

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use distrack_core::{QueueName, Scopes};
 
+#[cfg(doc)]
+use crate::audit::AuditNote;
 use crate::detached::Detached;
 use crate::store::Result;
 use crate::token::SecretHash;
 
-/// Tokens, kept durably. Each method is one atomic step.
+/// Tokens, kept durably. Each method is one atomic step, and what it changes is noted in it (see [`AuditNote`]).
 #[async_trait]
 pub trait Access: Debug + Send + Sync + 'static {
     /// Stores a token.
@@ -84,6 +86,11 @@ pub enum TokenState {
 }
 
 impl Token {
+    /// Whether it was this very step that revoked it.
+    pub fn is_revoked_now(&self) -> bool {
+        self.revoked_at == Some(self.seen_at)
+    }
+
     /// Whether it was good when it was looked at.
     pub fn state(&self) -> TokenState {
         if self.revoked_at.is_some() {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use distrack_core::{QueueName, TaskId, TraceId};
 
+use crate::access::Token;
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditAction {
@@ -73,7 +75,7 @@ pub struct AuditNote {
     pub other_task: Option<TaskId>,
     /// How many tasks.
     pub count: u32,
-    /// The token that was shown; `None` when none was needed.
+    /// The token that was shown, or was made or revoked; `None` when none was needed.
     pub token: Option<AuditToken>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
@@ -83,6 +85,24 @@ pub struct AuditNote {
     pub command_hash: Option<[u8; 32]>,
     /// The request's trace.
     pub trace_id: TraceId,
+}
+
+impl AuditNote {
+    /// That a token was made or revoked, which needs no token but the key to the database: the note names the one
+    /// that it is about. No request asked for it, so that it has no address and a trace of its own.
+    pub fn of_token(action: AuditAction, token: &Token) -> Self {
+        Self {
+            action,
+            task: None,
+            other_task: None,
+            count: 0,
+            token: Some(AuditToken { id: token.id.clone(), name: token.name.clone() }),
+            address: None,
+            queue: None,
+            command_hash: None,
+            trace_id: TraceId::random(),
+        }
+    }
 }
 
 /// A note that was written.

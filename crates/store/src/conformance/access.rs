@@ -1,5 +1,6 @@
 //! Who may call the scheduler: what is kept of tokens.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,31 @@ use distrack_core::{QueueName, Scope, Scopes};
 use tokio::time::Instant;
 
 use super::fixtures::PATIENCE;
-use crate::{Access, NewToken, ShownToken, Token, TokenState};
+use crate::{
+    Access, AuditAction, AuditNote, AuditQuery, AuditToken, NewToken, ShownToken, Store, Token, TokenState,
+};
 
-/// The tokens of a store under test.
-type Tokens = Arc<dyn Access>;
+/// The tokens of a store under test, and the store.
+#[expect(missing_debug_implementations, reason = "a store is none that shows itself")]
+pub struct Tokens {
+    access: Arc<dyn Access>,
+    store: Arc<dyn Store>,
+}
+
+impl<S: Access + Store> From<S> for Tokens {
+    fn from(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { access: Arc::clone(&store) as _, store }
+    }
+}
+
+impl Deref for Tokens {
+    type Target = dyn Access;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.access
+    }
+}
 
 /// Hands every case to the macro `$then`.
 #[doc(hidden)]
@@ -24,6 +46,8 @@ macro_rules! access_cases {
             a_token_expires_by_the_clock_of_the_store,
             a_revoked_token_stays_revoked_since_then,
             a_token_keeps_when_it_was_last_used,
+            a_token_that_is_made_or_revoked_is_noted_once_with_its_name_and_without_its_secret,
+            a_token_that_is_not_stored_is_not_noted,
         }
     };
 }
@@ -44,7 +68,7 @@ macro_rules! stamp_access_cases {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let (access, _guard) = $new_access().await;
-                $crate::conformance::access::$case(access).await;
+                $crate::conformance::access::$case(access.into()).await;
             }
         )+
     };
@@ -147,4 +171,38 @@ pub async fn a_token_keeps_when_it_was_last_used(tokens: Tokens) {
         before = at;
     }
     assert_eq!(find(&tokens, &idle.id).await.expect("it is there").last_used_at, None);
+}
+
+/// All notes, oldest first.
+async fn notes(tokens: &Tokens) -> Vec<AuditNote> {
+    let query = AuditQuery { limit: 1000, ..AuditQuery::default() };
+    let entries = tokens.store.audit(query).await.expect("notes are read");
+    entries.into_iter().rev().map(|entry| entry.note).collect()
+}
+
+pub async fn a_token_that_is_made_or_revoked_is_noted_once_with_its_name_and_without_its_secret(
+    tokens: Tokens,
+) {
+    let token = create(&tokens, new("Zoë's laptop")).await;
+    for _ in 0..2 {
+        tokens.revoke_token(token.id.clone()).await.expect("it is revoked");
+    }
+    let (_, unknown) = ShownToken::draw();
+    tokens.revoke_token(unknown.id).await.expect("it is looked for");
+    let written = notes(&tokens).await;
+    let actions: Vec<_> = written.iter().map(|note| note.action).collect();
+    assert_eq!(actions, [AuditAction::TokenCreate, AuditAction::TokenRevoke]);
+    let named = AuditToken { id: token.id, name: token.name };
+    for note in written {
+        assert_eq!(note.token.as_ref(), Some(&named));
+        assert_eq!((note.task, note.count, note.address, note.queue), (None, 0, None, None));
+        assert_eq!((note.other_task, note.command_hash), (None, None));
+    }
+}
+
+pub async fn a_token_that_is_not_stored_is_not_noted(tokens: Tokens) {
+    let token = new("once");
+    create(&tokens, token.clone()).await;
+    tokens.create_token(token).await.expect_err("its id is taken");
+    assert_eq!(notes(&tokens).await.len(), 1);
 }
