@@ -44,6 +44,7 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("scheduler", "DISTRACK_BIND", "127.0.0.2", "host: \"127.0.0.2\""),
     ("scheduler", "DISTRACK_AUTH", "tokens", "mode: Tokens"),
     ("scheduler", "DISTRACK_INSECURE_NO_AUTH", "true", "mode: Off"),
+    ("scheduler", "DISTRACK_MAX_REQUESTS", "7", "max_requests: 7"),
     ("up", "DISTRACK_RATE_LIMIT", "7", "rate_limit: 7"),
     ("list", "DISTRACK_TOKEN_FILE", "/proc/sys/kernel/random/boot_id", "token: Some(Token(Sensitive))"),
     ("scheduler", "DISTRACK_ALLOWED_HOSTS", "a.lan,*", "[\"a.lan\", \"*\"]"),

@@ -43,8 +43,8 @@ impl Measured {
             metrics.counter_vec("distrack_db_errors_total", "Steps that failed, by kind.", &["step", "kind"]);
         let gauge = metrics.unregistered_int_gauge_vec(
             "distrack_db_pool_connections",
-            "Connections of this process to the database, by state (used, idle, max).",
-            &["state"],
+            "Connections of this process to the database, by lane (what they are for) and state (used, idle, max).",
+            &["lane", "state"],
         );
         metrics.register(Pool { store: Arc::clone(&store), gauge });
         Self { store, took, failed }
@@ -102,10 +102,11 @@ impl Collector for Pool {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Connections { open, idle, max } = self.store.connections();
-        let states = [("used", open.saturating_sub(idle)), ("idle", idle), ("max", max)];
-        for (state, connections) in states {
-            self.gauge.with_label_values(&[state]).set(i64::from(connections));
+        for Connections { lane, open, idle, max } in self.store.connections() {
+            let states = [("used", open.saturating_sub(idle)), ("idle", idle), ("max", max)];
+            for (state, connections) in states {
+                self.gauge.with_label_values(&[lane, state]).set(i64::from(connections));
+            }
         }
         self.gauge.collect()
     }
@@ -214,7 +215,7 @@ impl Store for Measured {
         self.store.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.store.connections()
     }
 }

@@ -79,6 +79,7 @@ impl Intake {
         instruments: Instruments,
         traces: Traces,
     ) -> (Self, JoinHandle<()>) {
+        // Bounded by the places.
         let (sender, receiver) = mpsc::unbounded_channel();
         let committer = Committer { store, limit: settings.store_timeout, instruments, traces };
         let intake = Self {

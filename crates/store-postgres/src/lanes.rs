@@ -58,16 +58,9 @@ impl Lanes {
         }
     }
 
-    /// Those that are in use, together: a lane that this process never needs is no room that it has.
-    pub(crate) fn connections(&self) -> Connections {
-        let mut sum = Connections::default();
-        let all =
-            [&self.accept, &self.read, &self.claim, &self.lease, &self.report, &self.sweep, &self.prune];
-        for pool in all.map(Lane::pool) {
-            sum.open += pool.size();
-            sum.idle += u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-            sum.max += if pool.size() > 0 { pool.options().get_max_connections() } else { 0 };
-        }
-        sum
+    pub(crate) fn connections(&self) -> Vec<Connections> {
+        [&self.accept, &self.read, &self.claim, &self.lease, &self.report, &self.sweep, &self.prune]
+            .map(Lane::connections)
+            .into()
     }
 }

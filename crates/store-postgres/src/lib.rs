@@ -243,7 +243,7 @@ impl Store for PgStore {
         self.hints.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.lanes.connections()
     }
 }

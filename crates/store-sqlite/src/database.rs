@@ -56,14 +56,15 @@ impl Database {
         &self.readers
     }
 
-    /// The writer and the readers, together.
-    pub(crate) fn connections(&self) -> Connections {
-        let idle = self.writer.num_idle() + self.readers.num_idle();
-        Connections {
-            open: self.writer.size() + self.readers.size(),
-            idle: u32::try_from(idle).unwrap_or(u32::MAX),
-            max: READERS + 1,
-        }
+    /// The writer and the readers.
+    pub(crate) fn connections(&self) -> Vec<Connections> {
+        let of = |lane, pool: &SqlitePool| Connections {
+            lane,
+            open: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            max: pool.options().get_max_connections(),
+        };
+        vec![of("write", &self.writer), of("read", &self.readers)]
     }
 
     /// What migrations run on.

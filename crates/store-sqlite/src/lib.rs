@@ -186,7 +186,7 @@ impl Store for SqliteStore {
         self.hints.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.database.connections()
     }
 }

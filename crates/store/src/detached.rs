@@ -146,7 +146,7 @@ impl<S: Store> Store for Detached<S> {
         self.0.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.0.connections()
     }
 }

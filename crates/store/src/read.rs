@@ -81,9 +81,11 @@ pub struct WorkerSession {
     pub same_address: u32,
 }
 
-/// Connections to the database.
+/// Connections to the database for one purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
+    /// What for.
+    pub lane: &'static str,
     /// Those that are open.
     pub open: u32,
     /// Those of them that nobody uses.

@@ -140,6 +140,6 @@ pub trait Store: Send + Sync + 'static {
     /// Waits for hints that something may be worth looking at.
     fn wakeup(&self, hint: Hint) -> Wakeup;
 
-    /// The connections that this process has to the database.
-    fn connections(&self) -> Connections;
+    /// The connections that this process has to the database, by lane: what waits in one waits for none of another.
+    fn connections(&self) -> Vec<Connections>;
 }

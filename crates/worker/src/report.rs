@@ -1,7 +1,7 @@
 //! Delivers starts and results to whichever coordinator the worker is attached to, for as long as it takes.
 //!
 //! One call at a time: what comes meanwhile makes the next batch. A result is forgotten when a receipt has
-//! come for it, whatever the receipt says.
+//! come for it, whatever the receipt says. One that a coordinator cannot read is told in the plainest words.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -139,14 +139,7 @@ impl Delivery {
             if batch.len() > 1 {
                 return outbox.put_back_alone(batch);
             }
-            let attempt = batch.attempts().next();
-            error!(
-                task_id = attempt.map(|attempt| display(attempt.task)),
-                epoch = attempt.map(|attempt| attempt.epoch),
-                error = refused.message(),
-                "a report was refused for good"
-            );
-            return self.give_up(&batch);
+            return tell_plainly(batch, refused.message(), outbox);
         }
         if matches!(refused.code(), Code::NotFound | Code::FailedPrecondition) {
             self.attachment.doubt();
@@ -166,17 +159,6 @@ impl Delivery {
             }
             (true, _) => outbox.put_back_alone(batch),
         }
-    }
-
-    /// Forgets what would be refused for ever. The coordinator still waits for it, and loses it at the next
-    /// registration, which is the truth: nobody can tell how it ended.
-    fn give_up(&self, batch: &Batch) {
-        let results: Vec<_> = batch.finished.iter().map(|spooled| spooled.attempt).collect();
-        if results.is_empty() {
-            return;
-        }
-        self.forget(results);
-        self.attachment.renew();
     }
 
     fn received(&self, mut batch: Batch, receipts: &[Receipt], outbox: &mut Outbox, backoff: &mut Backoff) {
@@ -212,6 +194,27 @@ impl Delivery {
         self.held.forget(attempts.iter().copied());
         self.spool.acknowledge(attempts);
     }
+}
+
+/// Says of a result that was refused for good only that and why it failed. Forgotten it may not be: an attempt that the
+/// worker holds no more and never reported would run again.
+fn tell_plainly(mut batch: Batch, refusal: &str, outbox: &mut Outbox) {
+    // A start is only news.
+    batch.started.clear();
+    let Some(spooled) = batch.finished.first_mut() else {
+        return warn!(error = refusal, "a report of a start was refused for good");
+    };
+    let attempt = spooled.attempt;
+    let plain = spooled.plain();
+    if *spooled == plain {
+        error!(task_id = %attempt.task, epoch = attempt.epoch, error = refusal,
+            "not even that an attempt failed is taken, its result is kept");
+        return outbox.put_aside(batch);
+    }
+    error!(task_id = %attempt.task, epoch = attempt.epoch, error = refusal,
+        "a result was refused for good, it is reported as a plain failure");
+    *spooled = plain;
+    outbox.put_back_alone(batch);
 }
 
 async fn send(attachment: Attachment, batch: Batch, calls: ClientCalls, traces: Traces) -> (Batch, Answer) {

@@ -122,6 +122,8 @@ impl Worker {
         let measure = ServerLayer::new(metrics, &service::METHODS);
         let held = Arc::new(Held::new(settings.slots, instruments.clone()));
         let attachment = Attachment::none();
+        // Bounded all the same: a result is in the spool first, and with a full spool no work is taken; no attempt has
+        // more than one start and one result.
         let (items, inbox) = mpsc::unbounded_channel();
         let spool_dir = identity.dir.join("spool");
         let (spool, spool_thread, undelivered) =

@@ -29,6 +29,9 @@ const BATCH: usize = 1024;
 /// How long a disk that refused is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What is told of an attempt whose result no coordinator reads.
+const UNREAD: &str = "the coordinator cannot read the attempt's result; the worker's log says why";
+
 /// A result that waits for its acknowledgement.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spooled {
@@ -51,6 +54,27 @@ impl Spooled {
             event: Some(v1::attempt_report::Event::Finished(finished)),
             trace: self.trace.clone().map(Into::into),
         }
+    }
+}
+
+impl Spooled {
+    /// The same end in words that every coordinator reads: a failure, without what the command printed and used. Of a
+    /// command that succeeded too, and then for good: it has done what it does, and nobody shall run it again unasked.
+    pub(crate) fn plain(&self) -> Self {
+        let told = &self.finished;
+        let (cause, final_failure) = match v1::Cause::try_from(told.cause) {
+            Err(_) | Ok(v1::Cause::Unspecified | v1::Cause::WorkerLost) => (v1::Cause::ExitCode, true),
+            Ok(cause) => (cause, told.final_failure),
+        };
+        let finished = v1::Finished {
+            ago_us: told.ago_us,
+            ran_us: told.ran_us,
+            cause: cause.into(),
+            error: UNREAD.to_owned(),
+            final_failure,
+            ..v1::Finished::default()
+        };
+        Self { finished, trace: None, ..self.clone() }
     }
 }
 
@@ -139,6 +163,7 @@ impl Spool {
         keeper.measure();
         keeper.hand_on(contents.results);
         let (way, thread) = if threaded {
+            // Bounded by the slots, whose attempts have one result each, and by the receipts of what was in it.
             let (requests, inbox) = mpsc::channel();
             let thread = std::thread::Builder::new().name("spool".to_owned());
             (Way::Thread(requests), Some(thread.spawn(move || keeper.run(&inbox))?))

@@ -219,7 +219,7 @@ impl Store for Forgetful {
         self.inner.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.inner.connections()
     }
 }

@@ -29,8 +29,8 @@ pub(crate) fn command() -> Command {
     Command::new("audit")
         .about("Show who submitted, cancelled and retried tasks, newest first")
         .long_about(
-            "Shows who submitted, cancelled and retried tasks, from which address and with which token, newest first. \
-             A batch has one line, with its first task. Entries are kept for the coordinators' audit_retention.",
+            "Shows who submitted, cancelled and retried tasks, from which address and with which token, newest first, and \
+             which tokens were made and revoked. A batch has one line, with its first task. Entries are kept for the coordinators' audit_retention.",
         )
         .after_help(
             "Examples:\n  distrack audit --task=0197f3c2-5f3e-7a60-8a11-2b6f7c1d9e00\n  distrack audit \

@@ -14,7 +14,7 @@ use crate::exits;
 use crate::say::say;
 
 /// The fields of a task that people read, in the order in which they are told.
-const TASK: [&str; 27] = [
+const TASK: [&str; 29] = [
     "task_id",
     "state",
     "command",
@@ -23,6 +23,8 @@ const TASK: [&str; 27] = [
     "priority",
     "labels",
     "requires",
+    "env_names",
+    "env_secret",
     "attempt",
     "max_attempts",
     "exit_code",
@@ -202,6 +204,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_task_names_its_variables_also_the_secret_ones() {
+        let task = json!({"task_id": "t", "env_names": ["A"], "env_secret": ["B", "C"]});
+        assert_eq!(output::fields(&task, &TASK), "task_id     t\nenv_names   A\nenv_secret  B C");
+    }
 
     #[test]
     fn workers_that_advertise_one_address_are_told_apart_from_those_that_do_not() {

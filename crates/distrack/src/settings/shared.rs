@@ -48,6 +48,8 @@ pub(crate) struct Auth {
 pub(crate) struct Api {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) auth: Auth,
+    /// How many are worked on at once.
+    pub(crate) max_requests: usize,
     /// An interval of nothing is none.
     pub(crate) canary: Canary,
     /// Where links to traces lead.
@@ -130,8 +132,11 @@ impl Api {
             ));
         }
         let canary = Canary { interval, queue };
+        let max_requests = reader.one("max_requests", |text| {
+            usize::try_from(values::number(text, 1, 1_000_000)?).map_err(|error| error.to_string())
+        });
         let jaeger_url = reader.one("jaeger_url", values::web_url);
-        Some(Self { allowed_hosts, auth: auth?, canary, jaeger_url })
+        Some(Self { allowed_hosts, auth: auth?, max_requests: max_requests?, canary, jaeger_url })
     }
 }
 
@@ -145,6 +150,7 @@ impl From<Api> for distrack_scheduler::Settings {
                 gateway: api.auth.gateway,
                 tokens: None,
             },
+            requests: api.max_requests,
             canary: (!api.canary.interval.is_zero()).then_some(api.canary),
             jaeger_url: api.jaeger_url,
             ..Self::default()

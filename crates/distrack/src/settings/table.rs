@@ -438,6 +438,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The most requests a second by one token; 0 for no limit. Callers without a token have none",
     ),
     setting(
+        "max_requests",
+        &[Up, Scheduler],
+        "N",
+        Text("1024"),
+        "The most requests worked on at once; one more gets 503. Those that only wait for a task's end do not count",
+    ),
+    setting(
         "canary_interval",
         &[Up, Scheduler],
         "DURATION",

@@ -66,18 +66,23 @@ fn render(document: &Value) -> String {
             body.push_str(&operation.section(document));
         }
     }
+    let tokens = &document["components"]["securitySchemes"]["token"];
+    let tokens = paragraphs(tokens["description"].as_str().unwrap_or_default());
     let schemas = schema::sections(document);
     let problems = problems();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} API</title><style>{STYLE}</style></head><body>\
-         <nav><h1>{title}</h1>{nav}<h2>more</h2><a href=\"#types\">Types</a><a href=\"#problems\">Problems</a></nav>\
+         <nav><h1>{title}</h1>{nav}<h2>more</h2><a href=\"#tokens\">Tokens</a><a href=\"#types\">Types</a><a href=\"#problems\">Problems</a></nav>\
          <main><h1>{title} <small>{version}</small></h1>{about}\
          <p>For machines: <a href=\"/openapi.json\">/openapi.json</a>. \
          For a first try, paste this:</p>\
          <pre>curl -s 'http://{EXAMPLE_HOST}/schedule?wait=10s' -H 'content-type: application/json' \
          -d '{{\"command\":\"echo hello\"}}'</pre>\
+         <h2 id=\"tokens\">tokens</h2>{tokens}<p>It goes into a header: \
+         <code>authorization: Bearer $DISTRACK_TOKEN</code>. No token, or none that is good, is answered with 401, one that \
+         does not permit this with 403, one that asks too often with 429 and <code>retry-after</code>.</p>\
          {body}<h2 id=\"types\">Types</h2>{schemas}{problems}</main></body></html>\n"
     )
 }

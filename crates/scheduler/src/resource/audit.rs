@@ -38,7 +38,7 @@ pub(crate) struct AuditEntryResource {
     retry_of: Option<TaskId>,
     /// How many tasks.
     count: u32,
-    /// The token that was shown; null when none was needed.
+    /// The token that was shown, or was made or revoked; null when none was needed.
     token: Option<AuditTokenResource>,
     /// The address that the request came from; that of the proxy when there is one in between.
     address: Option<String>,

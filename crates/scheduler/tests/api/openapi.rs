@@ -130,6 +130,10 @@ async fn the_openapi_page_shows_every_operation_and_loads_nothing() {
     for loaded in ["src=", "<script", "<link", "@import", "url(", "https://"] {
         assert!(!page.text.contains(loaded), "{loaded}");
     }
+    // How to show a token, and what comes of a bad one.
+    for told in ["distrack token create", "authorization: Bearer", "401", "403", "429"] {
+        assert!(page.text.contains(told), "{told}");
+    }
     // The type of a problem leads to its row.
     let problem = scheduler.get("/nowhere").await.json();
     let anchor = problem["type"].as_str().unwrap().trim_start_matches("/docs#").to_owned();

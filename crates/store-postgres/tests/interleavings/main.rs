@@ -6,8 +6,9 @@
 //! then be what one of the two orders gives without interleaving, or what one of them gives when the other, which skips
 //! what is locked, found nothing. Nothing may deadlock.
 //!
-//! A sweep is three transactions, and what is locked waits for the next one. Left out are therefore the steps that may
-//! come between them and give what neither order gives: a cancel, a restart, another sweep, and a worker that leaves.
+//! A sweep is three transactions, and what is locked waits for the next one. Steps that may come between them, a cancel,
+//! a restart, another sweep, and a worker that leaves, are therefore judged after one more sweep: then the task is what
+//! one order makes of it, the session what one makes of it, and the end of the attempt was told as often.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -15,7 +16,7 @@ mod gates;
 mod pairs;
 
 use gates::{Gated, Gates};
-use pairs::{After, Op, World};
+use pairs::{After, Made, Op, World};
 
 /// Steps that skip what another one has locked: they come again.
 fn skips(op: Op) -> bool {
@@ -34,12 +35,69 @@ async fn in_turn(gates: &Gates, world: World, first: Op, second: Option<Op>, swa
     After { answers, left: made.left(&gates.plain).await }
 }
 
+/// A step that comes between the transactions of a sweep, or before or after it.
+async fn as_if_swept_again(op: Op) {
+    let gates = Gates::set().await;
+    let settled = async |made: Made, answers: (String, String)| {
+        let last = Op::Sweep.run(&gates.plain, &made).await;
+        let told = op.told(&answers.0) + Op::Sweep.told(&answers.1) + Op::Sweep.told(&last);
+        let left = made.left(&gates.plain).await;
+        let (task, session) = left.split_once(" sessions ").unwrap();
+        (task.to_owned(), session.to_owned(), told)
+    };
+    let mut orders = Vec::new();
+    for op_first in [true, false] {
+        let made = World::Silent.make(&gates.plain).await;
+        let answers = if op_first {
+            let one = op.run(&gates.plain, &made).await;
+            (one, Op::Sweep.run(&gates.plain, &made).await)
+        } else {
+            let two = Op::Sweep.run(&gates.plain, &made).await;
+            (op.run(&gates.plain, &made).await, two)
+        };
+        orders.push(settled(made, answers).await);
+    }
+    let rounds = interleave(&gates, World::Silent, op, Op::Sweep, async |made, answers, place| {
+        let (task, session, told) = settled(made, answers).await;
+        let good = orders.iter().any(|order| order.0 == task)
+            && orders.iter().any(|order| order.1 == session)
+            && orders.iter().any(|order| order.2 == told);
+        assert!(good, "{op:?} and a sweep, {place}\nleft {task}, {session}, {told} told\nin turn {orders:?}");
+    })
+    .await;
+    assert!(rounds > 2, "at least one of the two was stopped");
+    assert_eq!(gates.deadlocks().await, 0, "{op:?} and a sweep deadlock");
+}
+
 async fn as_if_in_turn(world: World, a: Op, b: Op) {
     let gates = Gates::set().await;
     let ab = in_turn(&gates, world, a, Some(b), false).await;
     let ba = in_turn(&gates, world, b, Some(a), true).await;
     let only_a = in_turn(&gates, world, a, None, false).await;
     let only_b = in_turn(&gates, world, b, None, true).await;
+    let rounds = interleave(&gates, world, a, b, async |made, answers, place| {
+        let after = After { answers, left: made.left(&gates.plain).await };
+        let empty = skips(b) && after.left == only_a.left && after.answers.0 == only_a.answers.0
+            || skips(a) && after.left == only_b.left && after.answers.1 == only_b.answers.1;
+        assert!(
+            after == ab || after == ba || empty,
+            "{world:?}: {a:?} and {b:?}, {place}\n\
+             left {after:?}\nA then B gives {ab:?}\nB then A gives {ba:?}"
+        );
+    })
+    .await;
+    assert!(rounds > 2, "at least one of the two was stopped");
+    assert_eq!(gates.deadlocks().await, 0, "{a:?} and {b:?} deadlock");
+}
+
+/// Takes both steps in every order of their statements and judges each; how many there were.
+async fn interleave(
+    gates: &Gates,
+    world: World,
+    a: Op,
+    b: Op,
+    judge: impl AsyncFn(Made, (String, String), String),
+) -> u32 {
     let mut rounds = 0;
     for first in 1.. {
         let mut stopped = (false, false);
@@ -50,22 +108,16 @@ async fn as_if_in_turn(world: World, a: Op, b: Op) {
                 gates.close(first, second).await;
                 let (one, two) = (gates.first.clone(), gates.second.clone());
                 let (in_one, in_two) = (made.clone(), made.clone());
-                let mut one = Gated::start(&gates, 1, async move { a.run(&one, &in_one).await }).await;
-                let mut two = Gated::start(&gates, 2, async move { b.run(&two, &in_two).await }).await;
+                let mut one = Gated::start(gates, 1, async move { a.run(&one, &in_one).await }).await;
+                let mut two = Gated::start(gates, 2, async move { b.run(&two, &in_two).await }).await;
                 stopped = (one.stopped || stopped.0, two.stopped || stopped.1);
                 let (sooner, later) = if a_goes_first { (1, 2) } else { (2, 1) };
                 gates.open(sooner).await;
                 gates.settle(&mut one, &mut two, sooner).await;
                 gates.open(later).await;
                 let answers = (one.answer().await, two.answer().await);
-                let after = After { answers, left: made.left(&gates.plain).await };
-                let empty = skips(b) && after.left == only_a.left && after.answers.0 == only_a.answers.0
-                    || skips(a) && after.left == only_b.left && after.answers.1 == only_b.answers.1;
-                assert!(
-                    after == ab || after == ba || empty,
-                    "{world:?}: {a:?} stopped at {first}, {b:?} at {second}, A first: {a_goes_first}\n\
-                     left {after:?}\nA then B gives {ab:?}\nB then A gives {ba:?}"
-                );
+                let place = format!("stopped at {first} and {second}, the first goes first: {a_goes_first}");
+                judge(made, answers, place).await;
                 rounds += 1;
             }
             if !stopped.1 {
@@ -76,8 +128,7 @@ async fn as_if_in_turn(world: World, a: Op, b: Op) {
             break;
         }
     }
-    assert!(rounds > 2, "at least one of the two was stopped");
-    assert_eq!(gates.deadlocks().await, 0, "{a:?} and {b:?} deadlock");
+    rounds
 }
 
 macro_rules! pairs {
@@ -124,4 +175,22 @@ pairs! {
     prune_and_report: Ended, Prune, Succeed;
     prune_and_cancel: Ended, Prune, Cancel;
     prune_and_prune: Ended, Prune, Prune;
+}
+
+macro_rules! with_a_sweep {
+    ($($name:ident: $op:ident;)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                as_if_swept_again(Op::$op).await;
+            }
+        )+
+    };
+}
+
+with_a_sweep! {
+    cancel_and_sweep: Cancel;
+    deregistration_and_sweep: Deregister;
+    restart_and_sweep: Restart;
+    sweep_and_sweep: Sweep;
 }

@@ -169,6 +169,17 @@ impl Op {
         panic!("{self:?} is never answered");
     }
 
+    /// Of how many attempts an answer tells that they ended.
+    pub(crate) fn told(self, answer: &str) -> u32 {
+        let numbers: Vec<u32> =
+            answer.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+        match self {
+            Self::Sweep => numbers[1],
+            Self::Deregister | Self::Restart => *numbers.last().unwrap(),
+            _ => 0,
+        }
+    }
+
     async fn once(self, store: &PgStore, made: &Made) -> Result<String, StoreError> {
         Ok(match self {
             Self::Submit => {

@@ -199,19 +199,49 @@ async fn results_wait_for_a_coordinator_that_takes_them_and_hold_no_slot_meanwhi
 }
 
 #[tokio::test]
-async fn a_report_that_is_refused_for_good_does_not_hold_up_the_others() {
+async fn a_result_that_is_refused_for_good_is_told_as_a_plain_failure() {
     let (_dir, fake, worker) = pair().await;
-    fake.state().report_error = Some(Code::InvalidArgument);
-    worker.run(&fake, "true").await;
-    let given_up = || fake.state().results_refused > 0 && worker.shows("distrack_spool_records 0");
-    until("given up", given_up).await;
-    fake.state().report_error = None;
-    // The coordinator must learn at once that nobody will report it, or the task runs for ever.
-    worker.attached(&fake, 2).await;
-    assert!(fake.state().registrations[1].held.is_empty());
-    let next = worker.run(&fake, "true").await;
-    fake.result(&next).await;
+    fake.state().output_refused = true;
+    let (succeeded, failed) = (worker.run(&fake, "echo x").await, worker.run(&fake, "echo x; exit 3").await);
+    // What has run is not run again for it; whether a failure is tried again is as if it had been read.
+    for (attempt, for_good) in [(succeeded, true), (failed, false)] {
+        let told = fake.result(&attempt).await;
+        assert_eq!((told.cause(), told.final_failure), (v1::Cause::ExitCode, for_good), "{told:?}");
+        assert!(told.ran_us.is_some() && !told.error.is_empty(), "{told:?}");
+        let rest = (told.exit_code, told.usage, told.stdout, told.stderr);
+        assert_eq!(rest, (None, None, None, None));
+    }
+    until("forgotten", || worker.shows("distrack_spool_records 0")).await;
+    assert_eq!(fake.state().registrations.len(), 1);
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_that_is_refused_however_it_is_told_is_kept_and_holds_up_no_other() {
+    let (_dir, fake, worker) = pair().await;
+    fake.state().poison = Some((7, Code::InvalidArgument));
+    let of = |epoch| v1::Assignment {
+        attempt: Some(v1::AttemptRef { epoch, ..assignment("").attempt.unwrap() }),
+        ..assignment("echo precious")
+    };
+    let all = vec![of(7), of(1)];
+    let attempts: Vec<_> = all.iter().map(|assignment| assignment.attempt.clone().unwrap()).collect();
+    worker.dispatch(&fake, all).await.unwrap();
+    fake.result(&attempts[1]).await;
+    until("told twice", || fake.state().poisoned >= 2).await;
+    until("only it is left", || worker.shows("distrack_spool_records 1")).await;
+    fake.state().heartbeat_error = Some(Code::NotFound);
+    worker.attached(&fake, 2).await;
+    assert_eq!(fake.state().registrations[1].held, [attempts[0].clone()], "or it would run again");
+
+    let settings = worker.settings.clone();
+    worker.served.abort();
+    assert!(worker.served.await.unwrap_err().is_cancelled());
+    fake.state().poison = None;
+    let second = start(settings).await;
+    let told = fake.result(&attempts[0]).await;
+    assert_eq!(told.stdout.unwrap().head.as_ref(), b"precious\n", "all of it, to whoever can read it");
+    second.stop().await;
 }
 
 #[tokio::test]

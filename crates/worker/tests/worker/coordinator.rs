@@ -8,7 +8,7 @@ use std::time::Duration;
 use distrack_proto::v1::attempt_report::Event;
 use distrack_proto::v1::coordinator_service_server::{CoordinatorService, CoordinatorServiceServer};
 use distrack_proto::v1::{
-    AttemptRef, DeregisterWorkerRequest, DeregisterWorkerResponse, Finished, HeartbeatRequest,
+    self, AttemptRef, DeregisterWorkerRequest, DeregisterWorkerResponse, Finished, HeartbeatRequest,
     HeartbeatResponse, Receipt, RegisterWorkerRequest, RegisterWorkerResponse, ReportAttemptsRequest,
     ReportAttemptsResponse,
 };
@@ -39,6 +39,10 @@ pub(crate) struct State {
     pub(crate) results_refused: usize,
     /// Fails each call that has a report of an attempt of this epoch.
     pub(crate) poison: Option<(i64, Code)>,
+    /// Results alone in a call that failed by that.
+    pub(crate) poisoned: usize,
+    /// Cannot read what a command printed.
+    pub(crate) output_refused: bool,
     pub(crate) reports_hang: bool,
     /// Keeps answers to reports back.
     pub(crate) reports_wait: bool,
@@ -189,7 +193,13 @@ impl CoordinatorService for Service {
         let items = request.into_inner().items;
         let has = |epoch| items.iter().any(|item| item.attempt.as_ref().unwrap().epoch == epoch);
         if let Some((_, code)) = state.poison.filter(|(epoch, _)| has(*epoch)) {
+            let alone = matches!(&items[..], [item] if matches!(item.event, Some(Event::Finished(_))));
+            state.poisoned += usize::from(alone);
             return Err(Status::new(code, "as asked"));
+        }
+        let prints = |item: &v1::AttemptReport| matches!(&item.event, Some(Event::Finished(finished)) if finished.stdout.is_some());
+        if state.output_refused && items.iter().any(prints) {
+            return Err(Status::invalid_argument("as asked"));
         }
         let mut receipts = Vec::new();
         for item in items {

@@ -66,15 +66,15 @@ fn step_errors() -> Panel {
 
 fn pool() -> Panel {
     let connections = |state: &str| {
-        format!("max by (instance) (distrack_db_pool_connections{{state=\"{state}\", {CHOSEN}}})")
+        format!("max by (instance, lane) (distrack_db_pool_connections{{state=\"{state}\", {CHOSEN}}})")
     };
     Panel::lines(
         "Connections in use",
         Unit::Share,
-        "Database connections in use, of those a process may have. At 100 % its steps wait for one.",
+        "Database connections in use, of those a process may have for one purpose. At 100 % steps of that lane wait for one.",
         NO_SERVICE,
     )
-    .query(Query::series(format!("{} / {}", connections("used"), connections("max")), "{{instance}}"))
+    .query(Query::series(format!("{} / {}", connections("used"), connections("max")), "{{instance}} {{lane}}"))
     .alert(Alert::named("DistrackDatabasePoolExhausted"))
     .thresholds(Thresholds::red_from(1.0))
 }

@@ -184,7 +184,7 @@ impl Store for FaultyStore {
         self.inner.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.inner.connections()
     }
 
