@@ -137,9 +137,9 @@ pub(crate) fn assignment(line: &str) -> v1::Assignment {
 
 /// Waits until something has come about.
 pub(crate) async fn until(what: &str, mut good: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(15);
+    let limit = Instant::now() + Duration::from_secs(60);
     while !good() {
-        assert!(Instant::now() < limit, "not within 15 s: {what}");
+        assert!(Instant::now() < limit, "not within 60 s: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
