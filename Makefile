@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test chaos mutations fuzz measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,12 @@ test: ## Run all tests, beside a throw-away PostgreSQL or $DISTRACK_TEST_POSTGRE
 chaos: ## Break a real fleet in every way there is, with a random seed, and judge what happened
 	cargo build --workspace --release --locked --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/distrack-testkit" chaos --all
+
+mutations: ## Break the code on purpose, one way at a time, and see that the tests notice
+	@scripts/mutations.sh
+
+fuzz: ## Fuzz what reads foreign bytes: bodies, messages, the spool, traceparent, flags; 60 s each
+	@scripts/fuzz.sh
 
 measure: ## Print the figures of docs/performance.md, as this machine gives them
 	cargo build --workspace --release --locked --bins

@@ -89,6 +89,16 @@ fn a_result_is_on_the_disk_before_it_is_delivered_and_comes_back_after_a_crash()
 }
 
 #[test]
+fn what_the_disk_does_not_confirm_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    // Takes all that is written to it and confirms nothing.
+    std::os::unix::fs::symlink("/dev/null", file(dir.path())).unwrap();
+    let mut journal = Journal::open(dir.path(), "boot").unwrap().journal;
+    assert!(journal.append(&[journal::record(&spooled(), "boot")], &[]).is_err());
+    assert_eq!(journal.len(), 0);
+}
+
+#[test]
 fn an_end_with_everything_acknowledged_leaves_an_empty_file() {
     let dir = tempfile::tempdir().unwrap();
     let mut open = open(dir.path());
