@@ -27,7 +27,6 @@ copy=$target/tree
 mkdir -p "$target"
 exec 9>"$target/lock"
 flock --nonblock 9 || { echo "mutations: another run has the copy" >&2 && exit 1; }
-git worktree prune
 # Always at one place, where cargo knows what it built; what did not change keeps its time.
 if [[ -e $copy/.git ]]; then
     git -C "$copy" checkout --quiet --force --detach "$(git rev-parse HEAD)"
