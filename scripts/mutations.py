@@ -58,10 +58,15 @@ class Mutation:
         self.__dict__.update(fields)
         self.target = copy / self.file
         self.whole = self.target.read_text()
-        found = self.whole.count(self.find)
-        if found != 1:
-            raise SystemExit(f"{self.name}: {self.file} has its text {found} times, not once")
-        if self.find == self.replace:
+        self.broken = self.whole
+        # Two mechanisms that stand in for each other are taken out together.
+        lists = [one if isinstance(one, list) else [one] for one in (self.find, self.replace)]
+        for find, replace in zip(*lists, strict=True):
+            found = self.whole.count(find)
+            if found != 1:
+                raise SystemExit(f"{self.name}: {self.file} has the text {find!r} {found} times, not once")
+            self.broken = self.broken.replace(find, replace)
+        if self.broken == self.whole:
             raise SystemExit(f"{self.name}: it changes nothing")
 
     def is_meant(self, names):
@@ -71,7 +76,7 @@ class Mutation:
     def is_caught(self, copy):
         """Prints what came of it."""
         began = time.monotonic()
-        self.target.write_text(self.whole.replace(self.find, self.replace))
+        self.target.write_text(self.broken)
         try:
             tested = Tested(self.caught_by, copy)
         finally:

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distrack_core::{CoordinatorId, NewTask, TaskDraft, TaskId, TaskState, TraceContext, TraceId};
+use distrack_core::{CoordinatorId, NewTask, TaskDraft, TaskId, TraceContext};
 use distrack_store::{
-    AuditAction, AuditNote, Detached, IdempotencyKey, ListQuery, Schema, Store, StoreError, Submission,
-    SubmitMode, Submitted,
+    Detached, IdempotencyKey, ListQuery, Schema, Store, StoreError, Submission, SubmitMode, Submitted,
 };
 use distrack_store_postgres::{PgSettings, PgStore};
 use distrack_testkit::{Cluster, Postgres, Proxy, TestDatabase};
@@ -202,36 +201,6 @@ async fn a_submission_that_is_sent_again_after_its_answer_was_lost_is_answered_a
         let stored = count(&store).await;
         assert_eq!(store.submit(batch, SubmitMode::Each).await.unwrap(), first);
         assert_eq!(count(&store).await, stored);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_noted_is_not_done() {
-    let database = TestDatabase::create().await;
-    let store = store_at(&database.url()).await;
-    let (waiting, mut session) = (submission(), other(&database.url()).await);
-    let id = waiting.task.id;
-    store.submit(vec![waiting], SubmitMode::Each).await.unwrap();
-    run(&mut session, "ALTER TABLE audit ADD CHECK (false) NOT VALID").await;
-    assert!(store.cancel_by(id, Some(note(AuditAction::Cancel, id))).await.is_err());
-    assert_eq!(store.get(vec![id]).await.unwrap()[0].state, TaskState::Pending);
-    let next = submission();
-    let noted = vec![note(AuditAction::Submit, next.task.id)];
-    assert!(store.submit_by(vec![next], SubmitMode::Each, noted).await.is_err());
-    assert_eq!(count(&store).await, 1);
-}
-
-fn note(action: AuditAction, task: TaskId) -> AuditNote {
-    AuditNote {
-        action,
-        task: Some(task),
-        other_task: None,
-        count: 1,
-        token: None,
-        address: None,
-        queue: None,
-        command_hash: None,
-        trace_id: TraceId::random(),
     }
 }
 
