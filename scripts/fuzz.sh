@@ -26,8 +26,11 @@ try() {
         CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/fuzz cargo bolero test --package "$package" --sanitizer NONE \
             --rustc-bootstrap --time "${seconds}s" "$test"
     else
-        BOLERO_RANDOM_TEST_TIME_MS=${seconds}000 cargo test --quiet --locked --package "$package" "$kind" -- --exact "$test" |
-            tee /dev/stderr | grep -q "^test result: ok. 1 passed"
+        local said
+        said=$(BOLERO_RANDOM_TEST_TIME_MS=${seconds}000 cargo test --quiet --locked --package "$package" "$kind" \
+            -- --exact "$test" 2>&1) || true
+        echo "$said"
+        [[ $said == *"test result: ok. 1 passed"* ]]
     fi
 }
 
