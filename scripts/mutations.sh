@@ -5,6 +5,9 @@
 #   scripts/mutations.sh [NAME]...       all, or those whose names begin like this or have it after their number
 #   scripts/mutations.sh --check         only whether each still fits the code
 #
+# A mutation is `what` it takes out, the `file`, the text to `find` there, which must be there once, what to `replace` it
+# by, and the test that it is `caught_by`: one test target and a filter of names, so that it is built and run soon.
+#
 # Works on a copy of what is committed, with a target folder of its own; later runs go on with both. Fails if a test
 # passes on broken code, if it does not pass on whole code, or if a mutation no longer fits the code.
 set -euo pipefail
