@@ -30,11 +30,13 @@ impl World {
     }
 
     /// `release`.
-    pub(crate) fn release(&mut self, attempt: AttemptRef) {
-        if !self.tasks[task_of(attempt)].release(attempt.epoch) {
+    pub(crate) fn release(&mut self, asked: AttemptRef) {
+        let task = task_of(asked);
+        if !self.tasks[task].release(asked.epoch) {
             return;
         }
-        let past = self.past.entry(attempt).or_default();
+        // What was given back, whatever was asked for.
+        let past = self.past.entry(attempt(task, self.tasks[task].epoch)).or_default();
         past.released = true;
         if past.ran {
             self.breaks("an attempt was given back that a worker has run (T3)");
