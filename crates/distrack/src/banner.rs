@@ -7,6 +7,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub(crate) struct Banner {
     pub(crate) scheduler: SocketAddr,
+    /// Whether that is HTTPS.
+    pub(crate) tls: bool,
     pub(crate) coordinator: SocketAddr,
     pub(crate) coordinator_metrics: SocketAddr,
     pub(crate) worker_metrics: Vec<SocketAddr>,
@@ -23,7 +25,7 @@ const LISTED: usize = 4;
 impl Banner {
     /// The text, without a last line break.
     pub(crate) fn text(&self) -> String {
-        let api = url(self.scheduler);
+        let api = url(if self.tls { "https" } else { "http" }, self.scheduler);
         let workers = self.worker_metrics.len();
         let mut lines = vec![
             format!(
@@ -36,10 +38,10 @@ impl Banner {
             format!("  API          {api}"),
             format!("  for people   {api}/docs"),
             format!("  metrics      {api}/metrics"),
-            format!("               {}/metrics (coordinator)", url(self.coordinator_metrics)),
+            format!("               {}/metrics (coordinator)", url("http", self.coordinator_metrics)),
         ];
         for (index, metrics) in self.worker_metrics.iter().take(LISTED).enumerate() {
-            lines.push(format!("               {}/metrics (worker {})", url(*metrics), index + 1));
+            lines.push(format!("               {}/metrics (worker {})", url("http", *metrics), index + 1));
         }
         lines.push(format!("  coordinator  {} (gRPC; further workers may join here)", self.coordinator));
         lines.push(format!("  data         {}", self.data.display()));
@@ -55,11 +57,11 @@ impl Banner {
 }
 
 /// A URL that people and terminals like.
-fn url(address: SocketAddr) -> String {
+fn url(scheme: &str, address: SocketAddr) -> String {
     if address.ip().is_loopback() {
-        format!("http://localhost:{}", address.port())
+        format!("{scheme}://localhost:{}", address.port())
     } else {
-        format!("http://{address}")
+        format!("{scheme}://{address}")
     }
 }
 
@@ -72,6 +74,7 @@ mod tests {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let banner = Banner {
             scheduler: at(8081),
+            tls: false,
             coordinator: at(8080),
             coordinator_metrics: at(9080),
             worker_metrics: vec![at(9000), at(9001)],
@@ -95,5 +98,7 @@ mod tests {
         }
         let moved = Banner { scheduler: "192.0.2.1:9".parse().unwrap(), ..banner };
         assert!(moved.text().contains("http://192.0.2.1:9/docs"));
+        let secure = Banner { tls: true, ..moved }.text();
+        assert!(secure.contains("https://192.0.2.1:9/docs") && secure.contains("http://localhost:9080/metrics"));
     }
 }

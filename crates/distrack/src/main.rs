@@ -6,6 +6,7 @@
 mod argv;
 mod banner;
 mod cert;
+mod certificate;
 mod cli;
 mod client;
 mod exits;

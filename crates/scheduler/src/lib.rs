@@ -68,7 +68,12 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    tracing::info!(%address, auth = settings.auth.mode.as_str(), "scheduler listens");
+    let tls = settings.tls.is_some();
+    tracing::info!(%address, tls, auth = settings.auth.mode.as_str(), "scheduler listens");
+    if let Some(tls) = settings.tls.clone() {
+        let warned = distrack_transport::watch_expiry(move || tls.expires());
+        drop(tokio::spawn(shutdown.clone().run_until_cancelled_owned(warned)));
+    }
     let watch = tokio::spawn(readiness::watch(
         Arc::clone(&store),
         readiness.clone(),

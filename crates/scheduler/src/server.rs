@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use distrack_transport::{ServerStream, ServerTls};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -62,7 +63,7 @@ pub(crate) async fn serve(
             request
         });
         let http = if is_spare { &short } else { &http };
-        let stream = prepare(stream, settings.answer_timeout);
+        let stream = prepare(stream, settings.answer_timeout, settings.tls.as_ref());
         let connection = http.serve_connection(stream, TowerToHyperService::new(routes));
         let connection = cut.clone().run_until_cancelled_owned(connections.watch(connection));
         let ended = async move {
@@ -85,10 +86,15 @@ pub(crate) async fn serve(
     }
 }
 
-fn prepare(stream: TcpStream, answer_timeout: Duration) -> TokioIo<Patient> {
+fn prepare(
+    stream: TcpStream,
+    answer_timeout: Duration,
+    tls: Option<&ServerTls>,
+) -> TokioIo<ServerStream<Patient>> {
     // An answer is written at once or not at all: waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
-    TokioIo::new(Patient::new(stream, answer_timeout))
+    // Below TLS, so that it sees what the client takes.
+    TokioIo::new(ServerStream::new(Patient::new(stream, answer_timeout), tls))
 }
 
 /// A client that is gone already is nothing; running out of descriptors passes.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use distrack_core::QueueName;
 use distrack_store::Access;
+use distrack_transport::ServerTls;
 
 /// A task of the scheduler's own that must complete, again and again, so that silence is an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Who may call.
     pub auth: Auth,
+    /// What makes it HTTPS; plain HTTP without it.
+    pub tls: Option<ServerTls>,
     /// Where people reach a Jaeger that has the traces, without a slash at the end: links lead there.
     pub jaeger_url: Option<String>,
     /// Single submissions that may wait for their commit at once; one more gets 503. As many rows may wait
@@ -94,6 +97,7 @@ impl Default for Settings {
         Self {
             allowed_hosts: Vec::new(),
             auth: Auth::default(),
+            tls: None,
             jaeger_url: None,
             intake_limit: 10_000,
             connections: 4096,

@@ -1,5 +1,7 @@
 //! The logs of a process: one for all tests here, as in a process.
 
+mod support;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -25,7 +27,7 @@ impl Port {
         let url = format!("http://{}/admin/log", listener.local_addr().expect("it listens"));
         let readiness = Readiness::waiting("starting");
         tokio::spawn(admin::serve(listener, Metrics::new("worker"), readiness, CancellationToken::new()));
-        Self { url, client: Client::new() }
+        Self { url, client: support::client() }
     }
 
     fn request(&self, method: Method) -> RequestBuilder {
@@ -91,7 +93,7 @@ async fn without_the_peer_s_address_nobody_is_let_in() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}/admin/log", listener.local_addr().expect("it listens"));
     tokio::spawn(async move { axum::serve(listener, admin::log_routes()).await });
-    assert_eq!(Client::new().get(url).send().await.unwrap().status(), 403);
+    assert_eq!(support::client().get(url).send().await.unwrap().status(), 403);
 }
 
 /// Runs a test of this file in a process of its own.

@@ -1,5 +1,7 @@
 //! The metrics port, asked over HTTP.
 
+mod support;
+
 use distrack_telemetry::{Metrics, Readiness, admin};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use reqwest::{Client, Method, Response};
@@ -22,7 +24,7 @@ impl Port {
         let readiness = Readiness::waiting("the schema is not looked at yet");
         let metrics = Metrics::new("worker");
         tokio::spawn(admin::serve(listener, metrics, readiness.clone(), CancellationToken::new()));
-        Self { base, readiness, client: Client::new() }
+        Self { base, readiness, client: support::client() }
     }
 
     async fn ask(&self, method: Method, path: &str, accept: Option<&str>) -> Response {

@@ -19,7 +19,7 @@ pub(crate) fn of(certificate: &CertificateDer<'_>) -> Result<i64, String> {
 
 /// Warns of a certificate that expires soon, every day, for ever. Looks at its files meanwhile, so that what is wrong
 /// with them is said before anybody needs them.
-pub(crate) async fn watch(expires: impl Fn() -> i64) {
+pub async fn watch(expires: impl Fn() -> i64) {
     let mut looks = 0;
     loop {
         let left = left(expires(), UnixTime::now());

@@ -1,4 +1,5 @@
-//! How coordinators and workers reach each other: the one door through which they dial and listen.
+//! How coordinators and workers reach each other: the one door through which they dial and listen. What the HTTP API has
+//! of TLS is here too.
 //!
 //! Services get a [`Transport`] and open no socket themselves. It is made over a [`Network`], which is plain TCP
 //! unless a test brings another one, and knows nothing of what is said over it.
@@ -8,8 +9,10 @@ mod expiry;
 mod guard;
 mod incoming;
 mod network;
+mod opened;
 mod reach;
 mod role;
+mod server_stream;
 mod tls;
 mod token;
 mod watched;
@@ -23,13 +26,15 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 
 pub use dialer::{Channel, Credentials, Dialer};
+pub use expiry::watch as watch_expiry;
 pub use guard::{Guard, GuardLayer};
 pub use incoming::{Connection, Incoming, Peer};
 use incoming::{Limits, OPENED_WITHIN};
 pub use network::{ByteStream, Duplex, Listen, Network, Pending, Tcp};
 pub use reach::Reach;
 pub use role::{Role, Rule};
-pub use tls::{Certified, Tls, TlsFiles};
+pub use server_stream::ServerStream;
+pub use tls::{Certified, ServerTls, Tls, TlsFiles};
 pub use token::{ClusterToken, LEAST_TOKEN};
 
 /// How many calls of one connection are worked on at once; further ones wait.

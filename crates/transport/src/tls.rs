@@ -1,5 +1,5 @@
-//! TLS between the services, both sides with a certificate. Certificates are read again when their files change: new
-//! connections get the new one, those that are open stay.
+//! TLS between the services, both sides with a certificate, and for the HTTP API. Certificates are read again when their
+//! files change: new connections get the new one, those that are open stay.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
-use rustls::version::TLS13;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -105,6 +105,43 @@ impl Tls {
     pub(crate) async fn connect(&self, stream: ByteStream, role: Role) -> std::io::Result<ByteStream> {
         let connector = TlsConnector::from(Arc::clone(&self.configs.get().client));
         Ok(Box::new(in_time(connector.connect(name(role), stream)).await?))
+    }
+}
+
+/// TLS of a server that asks nobody for a certificate. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    config: Arc<Watched<(Arc<ServerConfig>, i64)>>,
+}
+
+impl ServerTls {
+    /// Reads the files, for a server that speaks these protocols (ALPN).
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn new(cert: PathBuf, key: PathBuf, protocols: &'static [&'static str]) -> Result<Self, String> {
+        let config = Watched::new(vec![cert, key], move |files| {
+            let [cert, key] = files else { return Err("two files are needed".to_owned()) };
+            let (chain, private) = (certificates(cert)?, private_key(key)?);
+            let expires = expiry::of(&chain[0]).map_err(|error| said(cert, error))?;
+            let builder = ServerConfig::builder_with_provider(provider());
+            let builder = builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(|error| error.to_string())?;
+            let config = builder.with_no_client_auth().with_single_cert(chain, private);
+            let mut config = config.map_err(|error| said(cert, error))?;
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            Ok((Arc::new(config), expires))
+        })?;
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// When the certificate expires, in seconds since 1970.
+    pub fn expires(&self) -> i64 {
+        self.config.get().1
+    }
+
+    /// What makes the server's side of a handshake, with the certificate of now.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config.get().0))
     }
 }
 

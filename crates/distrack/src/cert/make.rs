@@ -44,7 +44,7 @@ pub(super) fn authority(folder: &Path) -> anyhow::Result<String> {
     files::write(&key, &pair.serialize_pem(), Mode::Secret)?;
     files::write(&cert, &made.pem(), Mode::Public)?;
     Ok(format!(
-        "{}\n{}\nKeep {AUTHORITY_KEY} to yourself: who has it can join the fleet as anybody.\nNext: distrack cert issue coordinator, and distrack cert issue worker",
+        "{}\n{}\nKeep {AUTHORITY_KEY} to yourself: who has it can join the fleet as anybody.\nNext: distrack cert issue coordinator, and distrack cert issue worker; for HTTPS distrack cert issue scheduler",
         cert.display(),
         key.display()
     ))
@@ -59,19 +59,23 @@ pub(super) fn issue(folder: &Path, subject: Subject, hosts: &[String], days: u32
     let issuer = issuer.context("the authority cannot be read")?;
 
     let role = match subject {
-        Subject::Coordinator => Role::Coordinator,
-        Subject::Worker => Role::Worker,
+        Subject::Coordinator => Some(Role::Coordinator),
+        Subject::Worker => Some(Role::Worker),
+        // It acts as nobody towards the other services.
+        Subject::Scheduler => None,
     };
-    let mut names = vec![role.name().to_owned()];
+    let mut names: Vec<String> = role.into_iter().map(|role| role.name().to_owned()).collect();
     names.extend(HERE.map(str::to_owned));
     names.extend(hosts.iter().cloned());
     let mut params = params(&names, &format!("distrack {}", subject.name()), days.into())?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    // They call each other.
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    if role.is_some() {
+        // They call each other.
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    }
     let pair = KeyPair::generate().context("cannot make a key")?;
     let made = params.signed_by(&pair, &issuer).context("cannot make a certificate")?;
     let at = |kind: &str| folder.join(format!("{}.{kind}", subject.name()));

@@ -49,16 +49,19 @@ pub(crate) enum Subject {
     Coordinator,
     /// Who runs them.
     Worker,
+    /// Who serves the HTTP API.
+    Scheduler,
 }
 
 impl Subject {
-    const ALL: [Self; 2] = [Self::Coordinator, Self::Worker];
+    const ALL: [Self; 3] = [Self::Coordinator, Self::Worker, Self::Scheduler];
 
     /// Its name, and that of its files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Coordinator => "coordinator",
             Self::Worker => "worker",
+            Self::Scheduler => "scheduler",
         }
     }
 
@@ -71,21 +74,21 @@ impl Subject {
 pub(crate) fn command() -> Command {
     let text = |name: &'static str| Arg::new(name).long(name);
     Command::new("cert")
-        .about("Make certificates for TLS between coordinators and workers")
+        .about("Make certificates for TLS between coordinators and workers, and for the API")
         .long_about(
-            "init makes an authority: ca.pem, which every service gets as --tls_ca, and ca.key, which stays where it is. \
-             issue makes ROLE.pem and ROLE.key, signed by it, for the --tls_cert and --tls_key of a \
-             coordinator or worker. Services read them again when they change, so that issue and a copy renew them. \
+            "init makes an authority: ca.pem, which coordinators, workers and client commands get as --tls_ca, and ca.key, \
+             which stays where it is. issue makes ROLE.pem and ROLE.key, signed by it, for the --tls_cert and --tls_key \
+             of a coordinator or worker, or of a scheduler, whose API is then HTTPS. Services read them again when they change, so that issue and a copy renew them. \
              show tells what is in a certificate.",
         )
         .after_help(
             "Examples:\n  distrack cert init\n  distrack cert issue coordinator\n  distrack cert issue worker --days=90\n  \
-             distrack cert issue coordinator --host=coordinator.example.org\n  distrack cert show distrack-certs/worker.pem",
+             distrack cert issue scheduler --host=scheduler.example.org\n  distrack cert show distrack-certs/worker.pem",
         )
         .args_override_self(true)
         .next_line_help(true)
         .arg(Arg::new("action").value_name("ACTION").help("init, issue or show"))
-        .arg(Arg::new("of").value_name("ROLE or FILE").help("issue: coordinator or worker; show: the file"))
+        .arg(Arg::new("of").value_name("ROLE or FILE").help("issue: coordinator, worker or scheduler; show: the file"))
         .arg(text("dir").value_name("DIR").default_value("distrack-certs").help("Where the authority is"))
         .arg(
             text("host").value_name("NAME").action(ArgAction::Append).help(
@@ -109,7 +112,7 @@ pub(crate) fn read(matches: &ArgMatches, problems: &mut Problems) -> Option<Cert
                 return problem(problems, &format!("--days: must be a whole number from 1 to {MOST_DAYS}"));
             };
             let Some(subject) = of.and_then(Subject::read) else {
-                return problem(problems, "cert issue: must say for whom: coordinator or worker");
+                return problem(problems, "cert issue: must say for whom: coordinator, worker or scheduler");
             };
             let hosts: Vec<String> =
                 matches.get_many::<String>("host").into_iter().flatten().cloned().collect();

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::tls::Trusted;
 use super::token::Token;
 use crate::exits;
 
@@ -53,19 +54,17 @@ pub(crate) fn server(text: &str) -> Result<Url, String> {
     let wrong = "must be a URL such as http://localhost:8081";
     let url = Url::parse(&whole).map_err(|error| format!("{wrong}: {error}"))?;
     match url.scheme() {
-        "http" if url.has_host() => Ok(url),
-        "https" => {
-            Err("must be http: TLS ends at a proxy in front, which this client cannot talk to".to_owned())
-        }
+        "http" | "https" if url.has_host() => Ok(url),
         _ => Err(wrong.to_owned()),
     }
 }
 
 /// An HTTP client that talks straight to `server` when that is this machine, whatever proxy is set.
-pub(crate) fn http(server: &Url) -> reqwest::Client {
+pub(crate) fn http(server: &Url, trusted: &Trusted) -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .timeout(ANSWER)
+        .tls_backend_preconfigured(trusted.config())
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("distrack/", env!("CARGO_PKG_VERSION")));
     let builder = if is_local(server) { builder.no_proxy() } else { builder };
@@ -79,8 +78,8 @@ fn is_local(server: &Url) -> bool {
 
 impl Api {
     /// The API of `server`.
-    pub(crate) fn new(server: Url, token: Option<Token>) -> Self {
-        Self { http: http(&server), server, token }
+    pub(crate) fn new(server: Url, trusted: &Trusted, token: Option<Token>) -> Self {
+        Self { http: http(&server, trusted), server, token }
     }
 
     /// Asks for `path` with `query`.
@@ -138,12 +137,14 @@ mod tests {
         assert_eq!(url(":9091").unwrap(), "http://localhost:9091/");
         assert_eq!(url("db:9091").unwrap(), "http://db:9091/");
         assert_eq!(url("http://proxy/distrack").unwrap(), "http://proxy/distrack");
-        assert!(url("https://db").is_err() && url("ftp://db").is_err() && url("http://").is_err());
+        assert_eq!(url("https://db:9091").unwrap(), "https://db:9091/");
+        assert!(url("ftp://db").is_err() && url("http://").is_err());
     }
 
     #[test]
     fn a_path_below_the_servers_own_is_kept_and_segments_are_encoded() {
-        let api = Api::new(server("http://proxy/distrack/").unwrap(), None);
+        let server = server("http://proxy/distrack/").unwrap();
+        let api = Api::new(server.clone(), &Trusted::system(&server), None);
         let request = api.request(Method::GET, &["v1", "a/b"], &[]).build().unwrap();
         assert_eq!(request.url().as_str(), "http://proxy/distrack/v1/a%2Fb");
     }

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::Value;
 
 use super::output::plain;
+use super::tls;
 use crate::exits;
 use crate::say::say;
 
@@ -53,6 +54,9 @@ impl Failure {
             502..=504 => exits::UNREACHABLE,
             _ => exits::FAILED,
         };
+        if body.starts_with(b"this port speaks HTTPS") {
+            return Self::new(code, "the server speaks HTTPS: use https:// in --server");
+        }
         let problem = serde_json::from_slice(body).unwrap_or(Value::Null);
         Self::new(code, explain(status, &problem))
     }
@@ -60,7 +64,9 @@ impl Failure {
     /// No answer at all.
     pub(crate) fn unreachable(server: &str, error: &reqwest::Error) -> Self {
         let cause = root_cause(error);
-        let text = if error.is_timeout() {
+        let text = if let Some(problem) = tls::problem(error) {
+            format!("the scheduler at {server} cannot be talked to: {problem}")
+        } else if error.is_timeout() {
             format!("the scheduler at {server} did not answer in time; what was asked for may have been done")
         } else if error.is_connect() {
             format!(
@@ -73,8 +79,13 @@ impl Failure {
     }
 }
 
+/// Why a request got no answer, for a person.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    tls::problem(error).unwrap_or_else(|| root_cause(error))
+}
+
 /// The innermost reason, which is the one that a person understands.
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -11,6 +11,7 @@ mod output;
 mod spans;
 mod submit;
 mod terminal;
+mod tls;
 mod token;
 mod trace;
 mod view;
@@ -33,8 +34,9 @@ use why::Why;
 
 pub(crate) use api::{http, server};
 pub(crate) use args::Args;
-pub(crate) use failure::root_cause;
+pub(crate) use failure::reason;
 pub(crate) use output::{Format, line, plain, table};
+pub(crate) use tls::Trusted;
 
 use crate::exits;
 use crate::settings::Reader;
@@ -43,6 +45,7 @@ use crate::settings::Reader;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     server: Url,
+    trusted: Trusted,
     token: Option<Token>,
     format: Format,
     request: Request,
@@ -93,6 +96,7 @@ pub(crate) fn commands() -> Vec<Command> {
 /// Reads the flags of the command `name`.
 pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) -> Option<Client> {
     let server = reader.one("server", server);
+    let trusted = server.as_ref().and_then(|server| Trusted::read(reader, server));
     let token = Token::read(reader);
     let environment = reader.layers().environment();
     let mut args = Args::new(matches, reader.problems());
@@ -111,12 +115,12 @@ pub(crate) fn read(name: &str, matches: &ArgMatches, reader: &mut Reader<'_>) ->
         "retry" => change::read("retry", args).map(Request::Change),
         _ => None,
     };
-    Some(Client { server: server?, token, format: format?, request: request? })
+    Some(Client { server: server?, trusted: trusted?, token, format: format?, request: request? })
 }
 
 /// Sends the command and shows the answer; returns the exit code.
 pub(crate) async fn run(client: Client) -> u8 {
-    let api = api::Api::new(client.server, client.token);
+    let api = api::Api::new(client.server, &client.trusted, client.token);
     let format = client.format;
     let done = match client.request {
         Request::Submit(submit) => submit.run(&api, format).await,

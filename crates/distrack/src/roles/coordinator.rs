@@ -11,6 +11,7 @@ use distrack_transport::Transport;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificate;
 use crate::settings::roles::Coordinator;
 use crate::settings::shared::Timing;
 use crate::settings::trust::Trust;
@@ -81,6 +82,9 @@ pub(crate) async fn serve(
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
     let open = wiring::say_open(&trust, &readiness, "coordinator_port");
+    if let Some(tls) = trust.security.tls.clone() {
+        certificate::show_expiry(&metrics, move || tls.expires());
+    }
     let transport = Transport::from(ports.grpc).secured(trust.security);
     let served =
         distrack_coordinator::serve(transport, store, settings, metrics, traces, readiness, shutdown).await;

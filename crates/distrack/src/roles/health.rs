@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 use reqwest::Url;
 
+use crate::client::Trusted;
 use crate::settings::shared::listen;
 use crate::settings::{Listen, Reader, Role, values};
 use crate::{client, exits};
@@ -15,6 +16,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
     url: Url,
+    trusted: Trusted,
 }
 
 impl Health {
@@ -28,8 +30,8 @@ impl Health {
                     .help("scheduler, coordinator or worker"),
             )
             .arg(Arg::new("url").long("url").value_name("URL").help(
-                "Ask here instead of on this machine, such as http://worker:9000 [default: http://HOST:PORT of \
-                 the service's scheduler_port or metrics_port]",
+                "Ask here instead of on this machine, such as http://worker:9000 [default: http://HOST:PORT, or \
+                 https:// with a tls_cert, of the service's scheduler_port or metrics_port]",
             ))
     }
 
@@ -45,26 +47,31 @@ impl Health {
         if let Some(text) = matches.get_one::<String>("url") {
             let url = client::server(text);
             let note = |message| reader.problems().add(format!("--url={}: {message}", text.escape_debug()));
-            return Some(Self { url: ready(url.map_err(note).ok()?) });
+            let url = ready(url.map_err(note).ok()?);
+            return Some(Self { trusted: Trusted::read(reader, &url)?, url });
         }
         let role = role?;
         let setting = if role == Role::Scheduler { "scheduler_port" } else { "metrics_port" };
         let layers = reader.layers();
-        let mut reader = Reader::new(role, layers, reader.problems());
-        let bind = reader.one("bind", values::host)?;
-        let listen = listen(&mut reader, setting, &bind)?;
+        let mut service = Reader::new(role, layers, reader.problems());
+        let bind = service.one("bind", values::host)?;
+        let listen = listen(&mut service, setting, &bind)?;
+        // Others have their metrics without TLS.
+        let is_secure = role == Role::Scheduler && service.given("tls_cert").is_some();
         if listen.port == 0 {
             reader
                 .problems()
                 .add(format!("{setting} is a free port, which only the service knows: give --url"));
             return None;
         }
-        Some(Self { url: ready(client::server(&dialled(&listen)).ok()?) })
+        let scheme = if is_secure { "https" } else { "http" };
+        let url = ready(client::server(&format!("{scheme}://{}", dialled(&listen))).ok()?);
+        Some(Self { trusted: Trusted::read(reader, &url)?, url })
     }
 
     /// Asks; returns the exit code.
     pub(crate) async fn run(self) -> u8 {
-        let asked = client::http(&self.url).get(self.url.clone()).timeout(LIMIT).send();
+        let asked = client::http(&self.url, &self.trusted).get(self.url.clone()).timeout(LIMIT).send();
         let (code, text) = match asked.await {
             Ok(response) if response.status().is_success() => (exits::OK, "ready".to_owned()),
             Ok(response) => {
@@ -74,7 +81,7 @@ impl Health {
                 (exits::FAILED, format!("not ready ({status}): {reason}"))
             }
             Err(error) if error.is_timeout() => (exits::FAILED, "not ready: no answer in time".to_owned()),
-            Err(error) => (exits::FAILED, format!("not ready: {}", client::root_cause(&error))),
+            Err(error) => (exits::FAILED, format!("not ready: {}", client::reason(&error))),
         };
         if client::line(&format!("{} {text}", self.url)).is_err() {
             return exits::FAILED;

@@ -8,6 +8,7 @@ use crate::settings::roles::Scheduler;
 use crate::settings::shared::Api;
 use crate::telemetry::Telemetry;
 use crate::wiring::{self, Opened};
+use crate::certificate;
 
 /// Runs until `shutdown`.
 pub(crate) async fn run(
@@ -34,6 +35,9 @@ pub(crate) async fn serve(
     let store = telemetry.measured(database.store);
     let mut settings = distrack_scheduler::Settings::from(api);
     settings.auth.tokens = Some(database.access);
+    if let Some(tls) = settings.tls.clone() {
+        certificate::show_expiry(&telemetry.metrics, move || tls.expires());
+    }
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let served =
         distrack_scheduler::serve(listener, store, settings, metrics, traces, readiness, shutdown).await;

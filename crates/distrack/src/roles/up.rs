@@ -134,6 +134,7 @@ impl Ports {
         let metrics = self.workers.iter().map(|worker| wiring::dialled(&worker.metrics));
         Ok(Banner {
             scheduler: wiring::dialled(&self.scheduler)?,
+            tls: settings.api.tls.is_some(),
             coordinator: wiring::dialled(&self.coordinator.grpc)?,
             coordinator_metrics: wiring::dialled(&self.coordinator.metrics)?,
             worker_metrics: metrics.collect::<Result<_, _>>()?,

@@ -9,6 +9,7 @@ use distrack_transport::Transport;
 use distrack_worker::{Settings, Shutdown};
 use tokio::net::TcpListener;
 
+use crate::certificate;
 use crate::settings::roles::Worker;
 use crate::settings::shared::Running;
 use crate::settings::trust::Trust;
@@ -127,6 +128,9 @@ async fn serve_as(
     let (metrics, traces) = (telemetry.metrics.clone(), telemetry.traces.clone());
     let admin = Admin::start(ports.metrics, metrics.clone(), readiness.clone());
     let open = wiring::say_open(&trust, &readiness, "worker_port");
+    if let Some(tls) = trust.security.tls.clone() {
+        certificate::show_expiry(&metrics, move || tls.expires());
+    }
     let transport = Transport::from(ports.grpc).secured(trust.security);
     let served = distrack_worker::serve(transport, settings, metrics, traces, readiness, shutdown).await;
     drop(open);

@@ -9,11 +9,12 @@ use distrack_core::QueueName;
 use distrack_proto::MAX_SLOTS;
 use distrack_scheduler::{AuthMode, Canary};
 use distrack_telemetry::logs::{LogFormat, check_filter};
+use distrack_transport::ServerTls;
 use distrack_worker::{IsolationSettings, OnDisconnect};
 
 use super::reader::Reader;
 use super::values::{self, Listen};
-use super::{Database, Role, isolation};
+use super::{Database, Role, isolation, trust};
 
 /// A canary that comes more often is a load of its own.
 const LEAST_CANARY: Duration = Duration::from_secs(1);
@@ -50,6 +51,8 @@ pub(crate) struct Api {
     pub(crate) auth: Auth,
     /// How many are worked on at once.
     pub(crate) max_requests: usize,
+    /// What makes it HTTPS.
+    pub(crate) tls: Option<ServerTls>,
     /// An interval of nothing is none.
     pub(crate) canary: Canary,
     /// Where links to traces lead.
@@ -121,6 +124,7 @@ impl Api {
     pub(super) fn read(reader: &mut Reader<'_>, listen: Option<&Listen>) -> Option<Self> {
         let allowed_hosts = allowed_hosts(reader);
         let auth = Auth::read(reader, listen);
+        let tls = trust::server_tls(reader);
         let interval = reader.one("canary_interval", values::duration);
         let queue = reader.one("canary_queue", str::parse::<QueueName>);
         let (interval, queue) = (interval?, queue?);
@@ -136,7 +140,8 @@ impl Api {
             usize::try_from(values::number(text, 1, 1_000_000)?).map_err(|error| error.to_string())
         });
         let jaeger_url = reader.one("jaeger_url", values::web_url);
-        Some(Self { allowed_hosts, auth: auth?, max_requests: max_requests?, canary, jaeger_url })
+        let (auth, max_requests, tls) = (auth?, max_requests?, tls?);
+        Some(Self { allowed_hosts, auth, max_requests, tls, canary, jaeger_url })
     }
 }
 
@@ -151,6 +156,7 @@ impl From<Api> for distrack_scheduler::Settings {
                 tokens: None,
             },
             requests: api.max_requests,
+            tls: api.tls,
             canary: (!api.canary.interval.is_zero()).then_some(api.canary),
             jaeger_url: api.jaeger_url,
             ..Self::default()

@@ -203,6 +203,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The authority (PEM) that signed the certificates of the fleet's coordinators and workers; nobody else is \
          talked to",
     ),
+    setting(
+        "tls_cert",
+        &[Up, Scheduler],
+        "FILE",
+        Found("none"),
+        "The certificate (PEM) with which the API is served over HTTPS; distrack cert issue scheduler makes one. Read \
+         again when it changes",
+    ),
+    setting("tls_key", &[Up, Scheduler], "FILE", Found("none"), "The certificate's key (PEM)"),
     list(
         "coordinator",
         &[Worker],
@@ -484,6 +493,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A file with the token to show to the scheduler; the token itself is never an argument",
     ),
     setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
+    setting(
+        "tls_ca",
+        &[Client, Health],
+        "FILE",
+        Found("the system's"),
+        "The authority (PEM) that signed the certificate of an https:// server",
+    ),
     setting(
         "log_format",
         &[Up, Scheduler, Coordinator, Worker, Migrate],

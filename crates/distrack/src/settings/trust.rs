@@ -1,9 +1,9 @@
-//! How coordinators and workers know each other: the cluster's token and their certificates.
+//! How coordinators and workers know each other: the cluster's token and their certificates; and the API's certificate.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use distrack_transport::{ClusterToken, Role, Security, Tls, TlsFiles};
+use distrack_transport::{ClusterToken, Role, Security, ServerTls, Tls, TlsFiles};
 
 use super::reader::Reader;
 use super::shared::folder;
@@ -81,21 +81,41 @@ fn token(reader: &mut Reader<'_>) -> Option<Option<Arc<ClusterToken>>> {
 /// None for a problem, which is noted.
 fn tls(reader: &mut Reader<'_>, role: Role) -> Option<Option<Arc<Tls>>> {
     let names = ["tls_cert", "tls_key", "tls_ca"];
-    let missing: Vec<_> = names.into_iter().filter(|name| reader.given(name).is_none()).collect();
-    if missing.len() == names.len() {
-        return Some(None);
-    }
-    if !missing.is_empty() {
-        let missing = missing.join(" and ");
-        reader.problems().add(format!("tls_cert, tls_key and tls_ca belong together: {missing} is missing"));
-        return None;
-    }
-    let [cert, key, ca] = names.map(|name| folder(reader, name));
-    match Tls::new(TlsFiles { cert: cert?, key: key?, ca: ca? }, role) {
+    let Some([cert, key, ca]) = together(reader, names)? else { return Some(None) };
+    match Tls::new(TlsFiles { cert, key, ca }, role) {
         Ok(tls) => Some(Some(Arc::new(tls))),
         Err(error) => {
             reader.problems().add(error);
             None
         }
     }
+}
+
+/// What makes the API HTTPS; none for a problem, which is noted.
+pub(super) fn server_tls(reader: &mut Reader<'_>) -> Option<Option<ServerTls>> {
+    let Some([cert, key]) = together(reader, ["tls_cert", "tls_key"])? else { return Some(None) };
+    // The API's answers are written for HTTP/1.1.
+    match ServerTls::new(cert, key, &["http/1.1"]) {
+        Ok(tls) => Some(Some(tls)),
+        Err(error) => {
+            reader.problems().add(error);
+            None
+        }
+    }
+}
+
+/// Files that are given all or not at all; none for a problem, which is noted.
+fn together<const N: usize>(reader: &mut Reader<'_>, names: [&str; N]) -> Option<Option<[PathBuf; N]>> {
+    let missing: Vec<_> = names.into_iter().filter(|name| reader.given(name).is_none()).collect();
+    if missing.len() == N {
+        return Some(None);
+    }
+    if !missing.is_empty() {
+        let (missing, last) = (missing.join(" and "), names[N - 1]);
+        let names = names[..N - 1].join(", ");
+        reader.problems().add(format!("{names} and {last} belong together: {missing} is missing"));
+        return None;
+    }
+    let files: Vec<_> = names.into_iter().filter_map(|name| folder(reader, name)).collect();
+    files.try_into().ok().map(Some)
 }

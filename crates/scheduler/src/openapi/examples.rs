@@ -23,7 +23,6 @@ use crate::resource::why::WhyResource;
 
 const ID: &str = "0199d3a5-5b7e-7c31-9f0e-4f6a1c2d3e4f";
 const WORKER: &str = "0199d3a0-11c2-7d54-8a6b-0c1d2e3f4a5b";
-const SESSION: &str = "0199d3a0-1b3e-7f10-9c2d-5e6f7a8b9c0d";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Puts them into the answers.
@@ -168,7 +167,7 @@ fn audit() -> Value {
 
 fn workers() -> Value {
     json!({"workers": [{
-        "worker_id": WORKER, "session_id": SESSION, "name": "worker-1", "host": "node-1",
+        "worker_id": WORKER, "name": "worker-1", "host": "node-1",
         "address": "node-1:8083", "version": env!("CARGO_PKG_VERSION"), "state": "alive", "draining": false,
         "slots": 8, "held": 3, "queues": null, "labels": {"zone": "a"},
         "registered_at": "2025-10-11T09:00:00.000Z", "last_heartbeat_at": "2025-10-11T09:30:00.000Z",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use distrack_core::{SessionId, WorkerId};
+use distrack_core::WorkerId;
 use distrack_store::{QueueSnapshot, WorkerSession, WorkerState};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,9 +24,6 @@ pub(crate) struct WorkerResource {
     /// The worker, the same after a restart.
     #[schema(value_type = Uuid)]
     worker_id: WorkerId,
-    /// The session.
-    #[schema(value_type = Uuid)]
-    session_id: SessionId,
     /// What people call it.
     name: String,
     /// Its machine.
@@ -63,7 +60,6 @@ impl From<WorkerSession> for WorkerResource {
     fn from(session: WorkerSession) -> Self {
         Self {
             worker_id: session.worker,
-            session_id: session.session,
             name: session.name,
             host: session.host,
             address: session.address,
