@@ -99,6 +99,8 @@ mod tests {
         let moved = Banner { scheduler: "192.0.2.1:9".parse().unwrap(), ..banner };
         assert!(moved.text().contains("http://192.0.2.1:9/docs"));
         let secure = Banner { tls: true, ..moved }.text();
-        assert!(secure.contains("https://192.0.2.1:9/docs") && secure.contains("http://localhost:9080/metrics"));
+        assert!(
+            secure.contains("https://192.0.2.1:9/docs") && secure.contains("http://localhost:9080/metrics")
+        );
     }
 }

@@ -112,6 +112,18 @@ fn each_file_is_taken_from_its_variable_and_read() {
             assert!(said.contains("No such file"), "{variable}: {said}");
         }
     }
+    for role in ["up", "scheduler"] {
+        for (name, other) in [("TLS_CERT", "tls_key"), ("TLS_KEY", "tls_cert")] {
+            let variables = [DATABASE, (&format!("DISTRACK_{name}"), "/no/such")];
+            let said = planned(&format!("{role} --{other}=/no/other"), &variables).unwrap_err();
+            assert!(said.contains("No such file"), "{name}: {said}");
+        }
+    }
+    for line in ["list --server=https://s", "health --url=https://s"] {
+        let said = planned(line, &[("DISTRACK_TLS_CA", "/no/such")]).unwrap_err();
+        assert!(said.contains("--tls_ca") || said.contains("DISTRACK_TLS_CA"), "{said}");
+        assert!(planned(&line.replace("https", "http"), &[("DISTRACK_TLS_CA", "/no/such")]).is_ok());
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "a-secret-of-this-cluster").unwrap();

@@ -112,6 +112,7 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
         .variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
         .scheduler_flag("--canary_interval=1s")
         .worker_flag("--trace_command=true")
+        .secured()
         .start()
         .await
         .unwrap();
@@ -134,7 +135,10 @@ async fn every_metric_span_and_attribute_is_on_the_page_and_the_page_has_no_othe
     assert_eq!(api.post("/schedule", &json!({"command": ""})).await.unwrap().status, 422);
     assert!(waiting["task_id"].is_string());
 
-    let documented = documented();
+    let mut documented = documented();
+    // Its API is plain HTTP here. Over HTTPS it is in tests/commands/https.rs.
+    let certificate = "distrack_tls_certificate_expiry_timestamp_seconds";
+    assert!(documented.get_mut("scheduler").unwrap().remove(certificate).is_some());
     let members = [fleet.scheduler(0), fleet.coordinator(0), fleet.worker(0)];
     for (service, member) in SERVICES.into_iter().zip(members) {
         eventually(LIMIT, format_args!("the {service} and the page to agree"), || async {

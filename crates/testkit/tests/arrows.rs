@@ -19,10 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("distrack-store", &["distrack-core"]),
     ("distrack-store-postgres", &["distrack-core", "distrack-store"]),
     ("distrack-store-sqlite", &["distrack-core", "distrack-store"]),
-    (
-        "distrack-scheduler",
-        &["distrack-core", "distrack-store", "distrack-telemetry", "distrack-transport"],
-    ),
+    ("distrack-scheduler", &["distrack-core", "distrack-store", "distrack-telemetry", "distrack-transport"]),
     (
         "distrack-coordinator",
         &["distrack-core", "distrack-proto", "distrack-store", "distrack-telemetry", "distrack-transport"],

@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -41,12 +42,16 @@ enum State<S> {
 impl<S: Duplex> ServerStream<S> {
     /// With TLS, if there is any. Must be called within a runtime then.
     pub fn new(stream: S, tls: Option<&ServerTls>) -> Self {
+        Self::within(stream, tls, HANDSHAKE_WITHIN)
+    }
+
+    fn within(stream: S, tls: Option<&ServerTls>, handshake: Duration) -> Self {
         match tls {
             None => Self { state: State::Plain(stream), limit: None },
-            Some(tls) => Self {
-                state: State::Silent(stream, tls.clone()),
-                limit: Some(Box::pin(tokio::time::sleep(HANDSHAKE_WITHIN))),
-            },
+            Some(tls) => {
+                let limit = Some(Box::pin(tokio::time::sleep(handshake)));
+                Self { state: State::Silent(stream, tls.clone()), limit }
+            }
         }
     }
 
@@ -106,7 +111,10 @@ impl<S: Duplex> State<S> {
                     // To the end: closing over what was sent and not read would take the refusal back.
                     let mut rest = [0; 1024];
                     let mut buffer = ReadBuf::new(&mut rest);
-                    while { ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?; !buffer.filled().is_empty() } {
+                    while {
+                        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+                        !buffer.filled().is_empty()
+                    } {
                         buffer.clear();
                     }
                     return Poll::Ready(Err(io::Error::other("the client speaks no TLS")));
@@ -147,11 +155,9 @@ impl<S: Duplex> AsyncWrite for ServerStream<S> {
     fn is_write_vectored(&self) -> bool {
         match &self.state {
             State::Plain(stream) => stream.is_write_vectored(),
-            State::Silent(..)
-            | State::Shaking(_)
-            | State::Secure(_)
-            | State::Refused(..)
-            | State::Over => true,
+            State::Silent(..) | State::Shaking(_) | State::Secure(_) | State::Refused(..) | State::Over => {
+                true
+            }
         }
     }
 

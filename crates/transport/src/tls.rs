@@ -125,7 +125,8 @@ impl ServerTls {
             let (chain, private) = (certificates(cert)?, private_key(key)?);
             let expires = expiry::of(&chain[0]).map_err(|error| said(cert, error))?;
             let builder = ServerConfig::builder_with_provider(provider());
-            let builder = builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(|error| error.to_string())?;
+            let builder =
+                builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(|error| error.to_string())?;
             let config = builder.with_no_client_auth().with_single_cert(chain, private);
             let mut config = config.map_err(|error| said(cert, error))?;
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();

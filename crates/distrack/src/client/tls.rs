@@ -40,14 +40,19 @@ impl Trusted {
             let certificate = certificate.map_err(|error| error.to_string())?;
             roots.add(certificate).map_err(|error| error.to_string())?;
         }
-        if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(Self(Arc::new(roots))) }
+        if roots.is_empty() {
+            Err("there is no certificate in it".to_owned())
+        } else {
+            Ok(Self(Arc::new(roots)))
+        }
     }
 
     /// What a client is made with.
     pub(super) fn config(&self) -> ClientConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().expect("the provider knows TLS 1.2 and 1.3");
+        let builder =
+            builder.with_safe_default_protocol_versions().expect("the provider knows TLS 1.2 and 1.3");
         builder.with_root_certificates(Arc::clone(&self.0)).with_no_client_auth()
     }
 }
@@ -73,7 +78,9 @@ fn words(error: &rustls::Error) -> String {
     };
     let rustls::Error::InvalidCertificate(wrong) = error else {
         return match error {
-            rustls::Error::InvalidMessage(_) => "it does not speak TLS: use http:// in its address".to_owned(),
+            rustls::Error::InvalidMessage(_) => {
+                "it does not speak TLS: use http:// in its address".to_owned()
+            }
             other => format!("no TLS connection: {other}"),
         };
     };
@@ -84,7 +91,9 @@ fn words(error: &rustls::Error) -> String {
         Expired | ExpiredContext { .. } => "it has expired".to_owned(),
         NotValidYet | NotValidYetContext { .. } => "it is not good yet".to_owned(),
         NotValidForName | NotValidForNameContext { .. } => {
-            format!("it is for another host ({wrong}); distrack cert issue scheduler --host=NAME makes one for it")
+            format!(
+                "it is for another host ({wrong}); distrack cert issue scheduler --host=NAME makes one for it"
+            )
         }
         other => other.to_string(),
     };

@@ -4,11 +4,11 @@ use distrack_telemetry::Readiness;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificate;
 use crate::settings::roles::Scheduler;
 use crate::settings::shared::Api;
 use crate::telemetry::Telemetry;
 use crate::wiring::{self, Opened};
-use crate::certificate;
 
 /// Runs until `shutdown`.
 pub(crate) async fn run(

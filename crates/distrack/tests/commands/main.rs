@@ -4,6 +4,7 @@
 
 mod client;
 mod explain;
+mod https;
 mod program;
 mod signals;
 mod start;

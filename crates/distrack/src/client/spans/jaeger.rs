@@ -2,8 +2,8 @@
 
 use reqwest::{StatusCode, Url};
 
-use crate::client::api;
 use crate::client::Trusted;
+use crate::client::api;
 use crate::client::failure::reason;
 
 /// What the Jaeger whose pages are below `base` answers about a trace, at most `most` bytes; nothing where it has no
