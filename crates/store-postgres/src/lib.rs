@@ -85,7 +85,9 @@ impl PgStore {
         let options = options.application_name("distrack").options([
             ("statement_timeout", "10s"),
             ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "10s"),
+            // A process that is stopped, or that nobody hears, lets go of its rows before others lose much by it: no
+            // transaction waits for anything but the database.
+            ("idle_in_transaction_session_timeout", "4s"),
             // The server lets go of what a client held that is cut off: row locks, above all.
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "3"),

@@ -10,6 +10,7 @@
 pub mod boot;
 pub mod checker;
 pub mod cli;
+pub mod clock;
 pub mod command;
 pub mod dump;
 pub mod effects;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::join_all;
 use sqlx::postgres::PgConnectOptions;
 
+use super::clock;
 use super::wire::{Weather, Wire};
 use crate::database::TestDatabase;
 use crate::fleet::Member;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub own_server: bool,
     /// Whether every step of every task is written down by the database.
     pub audited: bool,
+    /// Whether the wall clock of each coordinator and worker can be set.
+    pub clocks: bool,
     /// Further flags of each scheduler.
     pub scheduler_flags: Vec<String>,
     /// Further flags of each coordinator.
@@ -62,6 +65,7 @@ impl Plan {
             kill_grace: Duration::from_secs(1),
             own_server: false,
             audited: true,
+            clocks: false,
             scheduler_flags: Vec::new(),
             coordinator_flags: Vec::new(),
             worker_flags: Vec::new(),
@@ -244,10 +248,12 @@ impl World {
         let name = format!("{role}-{n}");
         let folder = self.root.join(&name);
         std::fs::create_dir_all(&folder)?;
+        let clocked = self.plan.clocks && role != "migrate";
+        let variables = if clocked { clock::variables(&self.root, &name)? } else { Vec::new() };
         Ok(Launch {
             program: self.plan.program.clone(),
             arguments: std::iter::once(role.to_owned()).chain(flags).map(Into::into).collect(),
-            variables: Vec::new(),
+            variables,
             log_file: self.root.join(format!("{name}.log")),
             folder,
             name,

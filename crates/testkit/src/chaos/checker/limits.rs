@@ -7,7 +7,7 @@ use super::Violation;
 use crate::chaos::boot::Boot;
 use crate::chaos::history::{History, IdleTransaction};
 
-/// How long a transaction may do nothing: the server ends it after 5 s.
+/// How long a transaction may do nothing: the server ends it after 4 s.
 const IDLE: Duration = Duration::from_secs(6);
 /// How many descriptors a service may have more than when it was idle at first: pools fill, peers connect anew.
 const DESCRIPTORS: usize = 60;

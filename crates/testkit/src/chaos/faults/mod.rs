@@ -1,6 +1,7 @@
 //! The faults: what each does to a fleet, and what must hold beside the invariants.
 
 mod clients;
+mod clocks;
 mod commands;
 mod criteria;
 mod database;

@@ -1,6 +1,7 @@
 //! The table of faults.
 
 use super::clients;
+use super::clocks;
 use super::commands;
 use super::criteria::nothing;
 use super::database;
@@ -213,15 +214,19 @@ pub const FAULTS: &[Fault] = &[
         "running commands end, no result is lost",
         |scene| Box::pin(disks::full_spool(scene)),
     ),
-    not_here(
+    fault(
         "F22",
-        "a clock jumps by an hour on a worker, on a coordinator",
-        "it needs libfaketime, which no test machine has; no service reads another clock than the database's, which clippy holds",
-    ),
+        Full,
+        "the clock of each service jumps by an hour, forth and back",
+        "nothing starts early, nobody is lost",
+        |scene| Box::pin(clocks::jump(scene)),
+    )
+    .with(clocks::settable)
+    .judged(clocks::nobody_is_lost),
     not_here(
         "F23",
         "the database's clock steps by 30 s",
-        "it needs libfaketime in the database's server, which no test machine has",
+        "it needs a server whose clock can be set; ours is started by a user of its own, and the checker reads its clock too",
     ),
     not_here(
         "F24",
@@ -231,7 +236,7 @@ pub const FAULTS: &[Fault] = &[
     not_here(
         "F25",
         "a fork bomb",
-        "it needs a limit of processes for each attempt, or the machine of the tests is what dies",
+        "it needs a control group (v2) for each attempt: by resource limits, a bomb takes the processes of all that its user runs, its neighbours too",
     ),
     fault(
         "F26",
