@@ -10,12 +10,13 @@ use distrack_store::shared::{
 use distrack_store::{HeartbeatSeen, Progress, Registered, Registration, Renewed, StoreError};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::{give_back, split};
 use crate::ending;
-use crate::trouble::{commit_error, store_error};
+use crate::trouble::{self, Trouble, commit_error, store_error};
 
 pub(crate) async fn register(connection: &mut PgConnection, new: &Registration) -> Result<Registered> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
@@ -157,10 +158,16 @@ pub(crate) async fn renew(
         .map_err(commit_error)?;
         alive = rows.into_iter().map(|row| row.id.into()).collect();
     }
-    let marks = sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid())
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(store_error)?;
+    let marks =
+        sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid()).fetch_all(&mut *connection).await;
+    let marks = match marks {
+        // Tasks that are locked take no renewal back: it is committed, and the marks are read again at the next one.
+        Err(error) if !sessions.is_empty() && trouble::of(&error) == Trouble::TakenBack => {
+            debug!(%error, "no marks of cancels");
+            Vec::new()
+        }
+        marks => marks.map_err(store_error)?,
+    };
     let cancel = marks
         .into_iter()
         .map(|row| (row.session_id.into(), AttemptRef { task: row.id.into(), epoch: row.epoch }))

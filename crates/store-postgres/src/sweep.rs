@@ -39,12 +39,13 @@ async fn steps(
     swept: &mut Swept,
     changed: &mut Changed,
 ) -> Result<()> {
-    let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, last)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(commit_error)?;
-    swept.sessions_lost = sessions.into_iter().map(|row| (row.id.into(), row.name)).collect();
+    // Together: while tasks cannot be had, nobody is lost either. What keeps a sweep from them also keeps workers
+    // from being heard.
     let mut transaction = connection.begin().await.map_err(store_error)?;
+    let sessions = sqlx::query_file!("sql/sessions_expire.sql", limit, last)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(store_error)?;
     let orphans = sqlx::query_file_as!(LockedRow, "sql/orphans.sql", limit)
         .fetch_all(&mut *transaction)
         .await
@@ -52,6 +53,7 @@ async fn steps(
     let (endings, attempts_lost) = Ending::lose(&orphans)?;
     let lost = ending::write(&mut transaction, endings).await?;
     transaction.commit().await.map_err(commit_error)?;
+    swept.sessions_lost = sessions.into_iter().map(|row| (row.id.into(), row.name)).collect();
     (swept.attempts_lost, *changed) = (attempts_lost, lost);
     let expired = sqlx::query_file!("sql/tasks_expire.sql", limit)
         .fetch_all(&mut *connection)

@@ -121,6 +121,11 @@ pub(super) async fn lock_tasks(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// F14: workers live, and cannot be heard because of the lock only.
+pub(super) fn nobody_is_lost(history: &History, _: &Notes) -> Vec<Violation> {
+    super::criteria::no_losses("F14", history)
+}
+
 /// F13, at a fortieth of its length.
 pub(super) async fn idle_snapshot(scene: &Scene) -> Result<()> {
     scene.warm().await;

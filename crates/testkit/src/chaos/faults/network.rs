@@ -123,6 +123,11 @@ pub(super) async fn partition_coordinators_from_database(scene: &Scene) -> Resul
     Ok(())
 }
 
+/// F17: the other coordinator hears the workers in time.
+pub(super) fn a_coordinator_alone_loses_nobody(history: &History, _: &Notes) -> Vec<Violation> {
+    no_losses("F17", history)
+}
+
 /// F18.
 pub(super) async fn bad_weather(scene: &Scene) -> Result<()> {
     scene.notes().database_was_hurt = true;

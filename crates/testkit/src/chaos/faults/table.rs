@@ -152,9 +152,11 @@ pub const FAULTS: &[Fault] = &[
         "F14",
         Full,
         "lock the tasks for three times lost_after",
-        "lock_timeout, tried again, nothing stuck",
+        "lock_timeout, tried again, nothing stuck, nobody is lost",
         |scene| Box::pin(database::lock_tasks(scene)),
-    ),
+    )
+    .with(processes::patient)
+    .judged(database::nobody_is_lost),
     fault(
         "F15",
         Quick,
@@ -181,9 +183,11 @@ pub const FAULTS: &[Fault] = &[
         "F17",
         Full,
         "cut each coordinator off from the database",
-        "it says that it is not ready, and comes back",
+        "it says that it is not ready, and comes back, its workers go elsewhere, nobody is lost",
         |scene| Box::pin(network::partition_coordinators_from_database(scene)),
-    ),
+    )
+    .with(processes::patient)
+    .judged(network::a_coordinator_alone_loses_nobody),
     fault(
         "F18",
         Full,
