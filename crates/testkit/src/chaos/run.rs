@@ -1,5 +1,6 @@
 //! One run: a fleet under load, a fault, the healing, the end of every task, the verdict.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +20,12 @@ use super::watch::Watch;
 use super::world::{Plan, World};
 use super::{dump, effects, timeline};
 
-/// How long the end of all tasks may take after the healing, beside what losses cost.
+/// How long no task may end after the healing while some are open, beside what losses cost. All of it takes as
+/// long as the machine needs for what has piled up.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many violations of one rule are told.
+const TOLD: usize = 12;
 
 /// How a run is to be made.
 #[derive(Clone, Debug)]
@@ -80,12 +85,16 @@ impl fmt::Display for Verdict {
         if self.is_good() {
             return Ok(());
         }
-        for violation in self.violations.iter().take(30) {
-            let task = violation.task.as_deref().map(|task| format!(" task {task}:")).unwrap_or_default();
-            writeln!(f, "  {}{task} {}", violation.rule, violation.what)?;
-        }
-        if self.violations.len() > 30 {
-            writeln!(f, "  … {} more", self.violations.len() - 30)?;
+        let mut of_rules: BTreeMap<&str, Vec<&Violation>> = BTreeMap::new();
+        self.violations.iter().for_each(|one| of_rules.entry(one.rule).or_default().push(one));
+        for (rule, violations) in of_rules {
+            for violation in violations.iter().take(TOLD) {
+                let task = violation.task.as_deref().map(|task| format!(" task {task}:")).unwrap_or_default();
+                writeln!(f, "  {rule}{task} {}", violation.what)?;
+            }
+            if violations.len() > TOLD {
+                writeln!(f, "  {rule} … {} more", violations.len() - TOLD)?;
+            }
         }
         write!(f, "{}", self.story)?;
         let folder = self.folder.as_deref().map(|folder| folder.display().to_string()).unwrap_or_default();
@@ -156,16 +165,20 @@ pub async fn observe(fault: &'static Fault, options: &Options) -> Result<(Verdic
     Ok((verdict, history, notes))
 }
 
-/// Waits until every task is terminal, or the limit is over, which the checker finds. Then what is left of
+/// Waits until every task is terminal, or none has ended for so long that none will, which the checker finds. Then what is left of
 /// processes has its grace.
 async fn drain(scene: &Scene) -> Result<()> {
-    let deadline = Instant::now() + DRAIN_LIMIT + scene.lost_after() * 4;
+    let limit = DRAIN_LIMIT + scene.lost_after() * 4;
+    let (mut fewest, mut deadline) = (i64::MAX, Instant::now() + limit);
     let url = scene.world.database.url();
     let mut connection = PgConnection::connect(&url).await.context("the database is not back")?;
     let began = Instant::now();
     loop {
         let open: (i64,) =
             sqlx::query_as("SELECT count(*) FROM tasks WHERE state < 3").fetch_one(&mut connection).await?;
+        if open.0 < fewest {
+            (fewest, deadline) = (open.0, Instant::now() + limit);
+        }
         if open.0 == 0 || Instant::now() >= deadline {
             scene.figure("drained", format!("{:.2?} after the healing", began.elapsed()));
             break;

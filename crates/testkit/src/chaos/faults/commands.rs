@@ -301,6 +301,8 @@ pub(super) async fn poison(scene: &Scene) -> Result<()> {
             if let Some(cut) = scene.notes().cuts.last_mut() {
                 cut.from = seen[n];
             }
+            // Its threads may take a moment to be gone after its first one.
+            worker.kill()?;
             worker.start_again().await?;
             scene.cut_ends(n);
             seen[n] = Boot::now();
