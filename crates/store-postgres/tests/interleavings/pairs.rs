@@ -144,7 +144,8 @@ impl Made {
              FROM tasks),
             'history', (SELECT string_agg(concat_ws(',', epoch, attempt, cause), ';' ORDER BY epoch) FROM attempts),
             'outputs', (SELECT count(*) FROM task_output), 'keys', (SELECT count(*) FROM idempotency_keys),
-            'sessions', (SELECT string_agg(concat_ws(',', attach, ended_at IS NULL, lost), ';' ORDER BY id) FROM sessions),
+            'sessions', (SELECT string_agg(concat_ws(',', attach, ended_at IS NULL, lost), ';'
+                         ORDER BY ended_at IS NULL, attach, lost) FROM sessions),
             'orphans', (SELECT count(*) FROM tasks t JOIN sessions s ON s.id = t.session_id
                         WHERE t.state IN (1, 2) AND s.ended_at IS NOT NULL))";
         sqlx::query_scalar(left).bind(self.task.as_uuid()).fetch_one(store.pool()).await.unwrap()
