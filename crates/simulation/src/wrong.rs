@@ -158,7 +158,7 @@ impl Store for Wire {
         self.store.wakeup(hint)
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> Vec<Connections> {
         self.store.connections()
     }
 }
