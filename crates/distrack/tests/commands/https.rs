@@ -120,8 +120,8 @@ async fn commands_work_over_https_and_whoever_cannot_is_told_why() {
     assert_eq!((health.code, health.text()), (Some(0), format!("{}/readyz ready", secure.url())));
 
     // Nobody here trusts the authority, or it is another one.
-    let stranger = Certificates::make().await.ca();
-    for untrusting in [&["list", &server][..], &["list", &server, &stranger]] {
+    let stranger = Certificates::make().await;
+    for untrusting in [&["list", &server][..], &["list", &server, &stranger.ca()]] {
         let ended = run(untrusting).await;
         assert_eq!(ended.code, Some(6), "{ended:?}");
         for part in ["certificate is not trusted", "--tls_ca", &secure.url()] {
