@@ -73,8 +73,8 @@ pub(super) fn problem(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn words(error: &rustls::Error) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(wrong) = error else {
         return match error {
@@ -85,7 +85,8 @@ fn words(error: &rustls::Error) -> String {
         };
     };
     let why = match wrong {
-        UnknownIssuer => {
+        // The second is of an authority of the same name: all of distrack cert have one.
+        UnknownIssuer | BadSignature => {
             "it is signed by nobody who is trusted here; name its authority with --tls_ca".to_owned()
         }
         Expired | ExpiredContext { .. } => "it has expired".to_owned(),
@@ -109,6 +110,7 @@ mod tests {
         let deep = |error: rustls::Error| io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
         let said = |wrong| problem(&deep(rustls::Error::InvalidCertificate(wrong))).unwrap();
         assert!(said(CertificateError::UnknownIssuer).ends_with("name its authority with --tls_ca"));
+        assert!(said(CertificateError::BadSignature).contains("--tls_ca"));
         assert!(said(CertificateError::Expired).contains("has expired"));
         assert!(said(CertificateError::NotValidForName).contains("for another host"));
         let no_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
