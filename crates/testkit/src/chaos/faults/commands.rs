@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::criteria::no_false_poison;
+use crate::api::Api;
 use crate::chaos::boot::Boot;
 use crate::chaos::checker::Violation;
 use crate::chaos::dump::{cause, state};
@@ -267,10 +268,10 @@ pub(super) async fn cancel_storm(scene: &Scene) -> Result<()> {
         let api = scene.api();
         let answers = tasks.iter().map(|task| {
             let api = api.clone();
-            async move { api.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await }
+            async move { cancelled(&api, task).await }
         });
         for answer in futures::future::join_all(answers).await {
-            let status = answer?.status;
+            let status = answer?;
             // 409 is for one that has ended.
             if !matches!(status, 200 | 202 | 409) {
                 scene.violate(format!("a cancel was answered with {status}"));
@@ -278,6 +279,18 @@ pub(super) async fn cancel_storm(scene: &Scene) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a cancel is answered with. Beyond its limits a scheduler says 503, and is asked again, as by any client.
+async fn cancelled(api: &Api, task: &str) -> Result<u16> {
+    let deadline = tokio::time::Instant::now() + TASK_LIMIT;
+    loop {
+        let answer = api.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?;
+        if answer.status != 503 || tokio::time::Instant::now() >= deadline {
+            return Ok(answer.status);
+        }
+        tokio::time::sleep(SECOND / 2).await;
+    }
 }
 
 /// F38.
