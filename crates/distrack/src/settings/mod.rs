@@ -6,6 +6,7 @@ pub(crate) mod isolation;
 mod layers;
 pub(crate) mod problems;
 pub(crate) mod reader;
+mod role;
 pub(crate) mod roles;
 pub(crate) mod shared;
 pub(crate) mod table;

@@ -1,42 +1,7 @@
 //! Every setting there is: its name, who takes it, its default and what it is for. Flags, variables, keys of
 //! the file and the help are all made from this one table.
 
-/// Who takes a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// All three services in one process.
-    Up,
-    /// The HTTP service.
-    Scheduler,
-    /// The gRPC service that knows the workers.
-    Coordinator,
-    /// The gRPC service that runs commands.
-    Worker,
-    /// Brings a database's schema up to this build's.
-    Migrate,
-    /// Makes, lists and revokes tokens.
-    Token,
-    /// Asks a service whether it is ready.
-    Health,
-    /// The commands that talk to a scheduler.
-    Client,
-}
-
-impl Role {
-    /// The subcommand of the role.
-    pub(crate) fn command(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Scheduler => "scheduler",
-            Self::Coordinator => "coordinator",
-            Self::Worker => "worker",
-            Self::Migrate => "migrate",
-            Self::Token => "token",
-            Self::Health => "health",
-            Self::Client => "the client commands",
-        }
-    }
-}
+pub(crate) use super::role::Role;
 
 /// What is used when a setting is given nowhere.
 #[derive(Clone, Copy, Debug)]
