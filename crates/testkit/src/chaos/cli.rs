@@ -13,7 +13,7 @@ use super::world::built_program;
 
 /// How it is used.
 pub const USAGE: &str = "usage: distrack-testkit chaos [FAULT… | --quick | --all | --list | --scenarios | --soak TASKS] \
-                         [--seed N] [--program PATH] [--keep]";
+                         [--seed N] [--rounds N] [--program PATH] [--keep]";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Asked {
     pub scenarios: bool,
     /// That many tasks while something is killed every few seconds, instead of faults.
     pub soak: Option<usize>,
+    /// How often each scenario is run, if that was given.
+    pub rounds: Option<u64>,
     /// The seed, if one was given.
     pub seed: Option<u64>,
     /// The binary, if one was named.
@@ -59,6 +61,7 @@ pub fn parse(arguments: &[String]) -> Result<Asked> {
             "--soak" => asked.soak = Some(value()?.parse().context("--soak is a number of tasks")?),
             "--quick" => asked.faults.extend(those(|when| when == When::Quick)),
             "--all" => asked.faults.extend(those(|when| !matches!(when, When::NotHere(_)))),
+            "--rounds" => asked.rounds = Some(value()?.parse().context("--rounds is a number")?),
             "--seed" => asked.seed = Some(value()?.parse().context("--seed is a number")?),
             "--program" => asked.program = Some(value()?.into()),
             id => match faults::find(id) {
@@ -109,7 +112,7 @@ pub async fn carry_out(asked: &Asked, mut tell: impl FnMut(&str)) -> Result<bool
     tell(&format!("seed {seed}, {}", program.display()));
     let options = Options { keep: asked.keep, ..Options::new(program, seed) };
     if asked.scenarios {
-        return scenarios::measure(&options, tell).await;
+        return scenarios::measure(&options, asked.rounds.unwrap_or(scenarios::ROUNDS), tell).await;
     }
     if let Some(tasks) = asked.soak {
         let verdict = run(&SOAK, &Options { most: Some(tasks), ..options }).await?;

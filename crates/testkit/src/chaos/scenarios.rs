@@ -29,8 +29,8 @@ const SETTLING: Duration = Duration::from_secs(8);
 /// How many tasks are due each second, and for how long.
 const PACE: usize = 20;
 const LASTS: usize = 90;
-/// How often each scenario is run.
-const ROUNDS: u64 = 3;
+/// How often each scenario is run, if nobody says otherwise.
+pub const ROUNDS: u64 = 3;
 /// The part of the baseline that must come back.
 const ENOUGH: f64 = 0.95;
 
@@ -178,19 +178,19 @@ fn rate(history: &History, from: Boot, until: Boot) -> f64 {
     ended.filter(|at| (from..until).contains(at)).count() as f64 / until.since(from).as_secs_f64().max(0.001)
 }
 
-/// Runs each scenario three times and tells the table. True if each came back far enough in the median, and
+/// Runs each scenario `rounds` times and tells the table. True if each came back far enough in the median, and
 /// nothing else was wrong.
 ///
 /// # Errors
 /// If a fleet cannot be started.
-pub async fn measure(options: &Options, mut tell: impl FnMut(&str)) -> Result<bool> {
+pub async fn measure(options: &Options, rounds: u64, mut tell: impl FnMut(&str)) -> Result<bool> {
     let mut good = true;
     let mut table = String::from(
-        "| scenario | before | during | after | after ÷ before, median of three | each |\n|---|---|---|---|---|---|\n",
+        "| scenario | before | during | after | after ÷ before, in the median | each |\n|---|---|---|---|---|---|\n",
     );
     for scenario in &SCENARIOS {
         let mut rows: Vec<(f64, [f64; 3])> = Vec::new();
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let options = Options { seed: options.seed + round, ..options.clone() };
             let (verdict, history, notes) = observe(scenario, &options).await?;
             good &= told(&verdict, &mut tell);
@@ -198,6 +198,7 @@ pub async fn measure(options: &Options, mut tell: impl FnMut(&str)) -> Result<bo
             let before = rate(&history, at("baseline"), at("fault"));
             let during = rate(&history, at("fault"), at("over"));
             let after = rate(&history, at("recovered"), at("end"));
+            tell(&format!("    {before:.1}/s before, {during:.1}/s during, {after:.1}/s after"));
             rows.push((after / before.max(0.001), [before, during, after]));
         }
         rows.sort_by(|one, other| one.0.total_cmp(&other.0));
