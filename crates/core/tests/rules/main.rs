@@ -84,7 +84,14 @@ fn a_fleet_without_faults_keeps_every_promise() {
 #[test]
 #[ignore = "minutes: cargo test -p distrack-core --test rules -- --ignored"]
 fn two_coordinators_two_workers_and_two_tasks_keep_every_promise() {
-    keeps_every_promise(Bounds { coordinators: 2, workers: 2, tasks: 2, epochs: 2, starts_told: false, ..SMALL });
+    keeps_every_promise(Bounds {
+        coordinators: 2,
+        workers: 2,
+        tasks: 2,
+        epochs: 2,
+        starts_told: false,
+        ..SMALL
+    });
 }
 
 #[test]

@@ -71,18 +71,20 @@ pub(super) fn problem(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is wrong is said in few words; the rest has its own"
+)]
 fn words(error: &rustls::Error) -> String {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
         NotValidYetContext, UnknownIssuer,
     };
+    if matches!(error, rustls::Error::InvalidMessage(_)) {
+        return "it does not speak TLS: use http:// in its address".to_owned();
+    }
     let rustls::Error::InvalidCertificate(wrong) = error else {
-        return match error {
-            rustls::Error::InvalidMessage(_) => {
-                "it does not speak TLS: use http:// in its address".to_owned()
-            }
-            other => format!("no TLS connection: {other}"),
-        };
+        return format!("no TLS connection: {error}");
     };
     let why = match wrong {
         // The second is of an authority of the same name: all of distrack cert have one.

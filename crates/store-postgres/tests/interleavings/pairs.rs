@@ -174,10 +174,12 @@ impl Op {
     pub(crate) fn told(self, answer: &str) -> u32 {
         let numbers: Vec<u32> =
             answer.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
-        match self {
-            Self::Sweep => numbers[1],
-            Self::Deregister | Self::Restart => *numbers.last().unwrap(),
-            _ => 0,
+        if matches!(self, Self::Sweep) {
+            numbers[1]
+        } else if matches!(self, Self::Deregister | Self::Restart) {
+            *numbers.last().unwrap()
+        } else {
+            0
         }
     }
 
