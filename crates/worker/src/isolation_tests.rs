@@ -115,8 +115,8 @@ async fn a_command_by_way_of_a_starter_is_the_one_that_was_asked_for() {
     assignment.trace = None;
     let ran = ran_by(&assignment, &isolation).await;
     let expected = format!(
-        "a b ü\n{0}\nDISTRACK_ATTEMPT=1\nDISTRACK_EPOCH=1\nDISTRACK_TASK_ID={1}\nMINE=x\nPATH=/usr/bin:/bin\n\
-         PWD={0}\ny\n99\n",
+        "a b ü\n{0}\nDISTRACK_ATTEMPT=1\nDISTRACK_EPOCH=1\nDISTRACK_TASK_ID={1}\n\
+         DISTRACK_WORKER=a worker of the tests\nMINE=x\nPATH=/usr/bin:/bin\nPWD={0}\ny\n99\n",
         folder.path().display(),
         assignment.attempt.task
     );

@@ -92,6 +92,7 @@ async fn beyond_the_limit_of_connections_health_is_answered_and_all_else_refused
 #[tokio::test]
 async fn beyond_the_limit_of_requests_health_is_answered_and_work_refused_at_once() {
     let scheduler = Arc::new(Scheduler::with(Settings { requests: 2, ..Settings::default() }).await);
+    until("it is ready", async || scheduler.get("/readyz").await.status == 200).await;
     scheduler.store.set_open(false);
     let post = || {
         let scheduler = Arc::clone(&scheduler);

@@ -29,6 +29,7 @@ pub(super) fn dashboard() -> Dashboard {
     .row(8, [dispatch::dispatch(), dispatch::dispatch_failing(), dispatch::reports(), dispatch::released()])
     .section("Calls between services", 8, [calls_p99(), call_errors()])
     .section("Processes and their telemetry", 8, [cpu(), memory(), files(), spans()])
+    .row(6, [certificates()])
 }
 
 fn steps_p99() -> Panel {
@@ -152,4 +153,16 @@ fn spans() -> Panel {
     .query(Query::series(or_zero(&rate_by("", "distrack_otel_spans_dropped_total", CHOSEN)), "dropped"))
     .alert(Alert::named("DistrackSpansDropped"))
     .colour("dropped", Colour::Red)
+}
+
+fn certificates() -> Panel {
+    let left = format!("distrack_tls_certificate_expiry_timestamp_seconds{{{CHOSEN}}} - time()");
+    Panel::lines(
+        "Certificates",
+        Unit::Seconds,
+        "What is left of the TLS certificates in use. After that nobody talks to their services any more.",
+        "No service has a certificate",
+    )
+    .query(Query::series(ours(&left), "{{role}} {{instance}}").may_be_empty())
+    .alert(Alert::named("DistrackCertificateExpires"))
 }
