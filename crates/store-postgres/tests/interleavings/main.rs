@@ -37,7 +37,7 @@ async fn in_turn(gates: &Gates, world: World, first: Op, second: Option<Op>, swa
 
 /// A step that comes between the transactions of a sweep, or before or after it.
 async fn as_if_swept_again(op: Op) {
-    let gates = Gates::set().await;
+    let gates = Box::pin(Gates::set()).await;
     let settled = async |made: Made, answers: (String, String)| {
         let last = Op::Sweep.run(&gates.plain, &made).await;
         let told = op.told(&answers.0) + Op::Sweep.told(&answers.1) + Op::Sweep.told(&last);
@@ -70,7 +70,7 @@ async fn as_if_swept_again(op: Op) {
 }
 
 async fn as_if_in_turn(world: World, a: Op, b: Op) {
-    let gates = Gates::set().await;
+    let gates = Box::pin(Gates::set()).await;
     let ab = in_turn(&gates, world, a, Some(b), false).await;
     let ba = in_turn(&gates, world, b, Some(a), true).await;
     let only_a = in_turn(&gates, world, a, None, false).await;
