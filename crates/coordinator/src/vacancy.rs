@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn the_worker_with_most_free_slots_is_filled_first_and_equals_take_turns() {
-        let (a, b) = (slot(), slot());
+        let mut slots = [slot(), slot()];
+        slots.sort_unstable();
+        let [a, b] = slots;
         assert_eq!(in_turn(vec![(a, 3), (b, 1)], 10, 0), [a, a, a, b]);
         assert_eq!(in_turn(vec![(a, 2), (b, 2)], 10, 0), [a, b, a, b]);
         assert_eq!(in_turn(vec![(a, 2), (b, 2)], 10, 1), [b, a, b, a]);
