@@ -156,7 +156,7 @@ fn spans() -> Panel {
 }
 
 fn certificates() -> Panel {
-    let left = format!("distrack_tls_certificate_expiry_timestamp_seconds{{{CHOSEN}}} - time()");
+    let left = format!("(distrack_tls_certificate_expiry_timestamp_seconds{{{CHOSEN}}} - time())");
     Panel::lines(
         "Certificates",
         Unit::Seconds,
