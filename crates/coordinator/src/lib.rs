@@ -31,14 +31,15 @@ use std::time::Duration;
 
 use distrack_core::{CoordinatorId, TracePolicy};
 use distrack_proto::v1::coordinator_service_server::CoordinatorServiceServer;
-use distrack_store::{Hint, Retention, Store};
+use distrack_store::{Hint, Retention, Store, StoreError};
 use distrack_telemetry::rpc::{ClientCalls, ServerLayer};
 use distrack_telemetry::{Metrics, QueueLabel, Readiness, Traces};
 use distrack_transport::{Dialer, Transport};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
@@ -114,7 +115,7 @@ pub(crate) struct Coordinator {
     pub(crate) recorder: Recorder,
     /// Who may open or end a session now. A fleet that comes back all at once takes its turn: each of them is a
     /// transaction, and renewals of those that are attached need room beside them.
-    pub(crate) admission: Semaphore,
+    pub(crate) admission: Arc<Semaphore>,
     /// Deliveries under way.
     pub(crate) deliveries: TaskTracker,
     /// Fires when the database was first seen with a current schema.
@@ -123,6 +124,21 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
+    /// Takes a step that opens or ends a session, with leave from `admission`. The leave is the step's and not the call's: a
+    /// worker that hangs up leaves the step behind, and the connection that it holds.
+    pub(crate) async fn with_leave<T: Send + 'static>(
+        leave: OwnedSemaphorePermit,
+        step: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let step = tokio::spawn(async move {
+            let answer = step.await;
+            drop(leave);
+            answer
+        });
+        let answer = step.await.map_err(|error| Status::internal(format!("the step failed: {error}")))?;
+        answer.map_err(|error| status::of_store(&error))
+    }
+
     /// How long after its last heartbeat a worker is late: it gets no work until it is heard again.
     pub(crate) fn late_after(&self) -> Duration {
         self.settings.heartbeat_interval * 3
@@ -187,7 +203,7 @@ pub async fn serve(
         dialer: transport.dialer(),
         traces,
         recorder,
-        admission: Semaphore::new(ADMITTED),
+        admission: Arc::new(Semaphore::new(ADMITTED)),
         deliveries: TaskTracker::new(),
         current: CancellationToken::new(),
         shutdown: shutdown.child_token(),

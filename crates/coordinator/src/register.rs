@@ -1,6 +1,7 @@
 //! A worker's registration: what it says is checked, its session opened and reconciled, and its place in
 //! the fleet taken.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distrack_core::{InstanceId, QueueName, WorkerId, new_task};
@@ -13,7 +14,7 @@ use tonic::{Request, Status};
 use tracing::info;
 
 use crate::fleet::{Attached, Client, Pause};
-use crate::{Coordinator, status, told};
+use crate::{Coordinator, told};
 
 /// How long a registration waits for the first sight of a current schema.
 const SCHEMA_WITHIN: Duration = Duration::from_secs(2);
@@ -36,11 +37,11 @@ pub(crate) async fn register(
     if seen.is_err() {
         return Err(Status::unavailable("the database has not been seen with a current schema yet"));
     }
-    let admitted = tokio::time::timeout(ADMITTED_WITHIN, coordinator.admission.acquire()).await;
-    let _admitted =
-        admitted.map_err(|_| Status::unavailable("too many workers register at once; try again"))?;
-    let registered =
-        coordinator.store.register(registration.clone()).await.map_err(|error| status::of_store(&error))?;
+    let leave = Arc::clone(&coordinator.admission).acquire_owned();
+    let leave = tokio::time::timeout(ADMITTED_WITHIN, leave).await.map(Result::ok).ok().flatten();
+    let leave = leave.ok_or_else(|| Status::unavailable("too many workers register at once; try again"))?;
+    let (store, new) = (Arc::clone(&coordinator.store), registration.clone());
+    let registered = Coordinator::with_leave(leave, async move { store.register(new).await }).await?;
     info!(
         session = %registered.session, worker = registration.name, address = registration.address,
         slots = registration.slots, held = registered.kept.len(), kill = registered.kill.len(),

@@ -97,9 +97,10 @@ impl CoordinatorService for Service {
     ) -> Result<Response<v1::DeregisterWorkerResponse>, Status> {
         let session: SessionId = convert::id(&request.into_inner().session_id, "session_id")?;
         // A worker that stops is not turned away: it would wait for its lease to end instead.
-        let _admitted = self.coordinator.admission.acquire().await;
-        let lost =
-            self.coordinator.store.deregister(session).await.map_err(|error| status::of_store(&error))?;
+        let leave = Arc::clone(&self.coordinator.admission).acquire_owned().await;
+        let leave = leave.map_err(|_| Status::unavailable("the coordinator stops"))?;
+        let store = Arc::clone(&self.coordinator.store);
+        let lost = Coordinator::with_leave(leave, async move { store.deregister(session).await }).await?;
         told::lost(&self.coordinator, &lost);
         let known =
             self.coordinator.fleet.with_session(session, |attached| (attached.attach, attached.name.clone()));

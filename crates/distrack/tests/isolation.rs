@@ -32,9 +32,12 @@ async fn isolation(api: &Api) -> Value {
 
 /// A program that does `first` and then becomes distrack, by way of `wrapper`.
 fn script(folder: &Path, first: &str, wrapper: &str) -> PathBuf {
-    let path = folder.join("distrack.sh");
-    std::fs::write(&path, format!("#!/bin/sh\n{first}\nexec {wrapper} {PROGRAM} \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (text, path) = (folder.join("text"), folder.join("distrack.sh"));
+    std::fs::write(&text, format!("#!/bin/sh\n{first}\nexec {wrapper} {PROGRAM} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: what this one has open for writing, a child of another test may hold open, and the kernel
+    // then refuses to run it.
+    assert!(Command::new("cp").args([&text, &path]).status().unwrap().success());
     path
 }
 

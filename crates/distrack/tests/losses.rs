@@ -172,7 +172,7 @@ async fn a_task_that_kills_its_worker_is_poison_after_three_and_can_be_retried_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_absence_of_all_coordinators_for_twice_the_lease_runs_nothing_again() {
     let database = TestDatabase::create().await;
-    let lease = Duration::from_secs(3);
+    let lease = Duration::from_secs(9);
     let fleet = fleet(&database).coordinators(2).workers(2).lost_after(lease).start().await.unwrap();
     let api = fleet.api();
     let go = file(&fleet, "go");

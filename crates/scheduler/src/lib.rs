@@ -67,6 +67,8 @@ pub async fn serve(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    // Whatever is bounded by connections is bounded by as many as there can be.
+    let settings = Settings { connections: descriptors::connections(settings.connections), ..settings };
     let address = listener.local_addr()?;
     let tls = settings.tls.is_some();
     tracing::info!(%address, tls, auth = settings.auth.mode.as_str(), "scheduler listens");

@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::descriptors;
 use crate::load::Spare;
 use crate::patient::Patient;
 use crate::settings::Settings;
@@ -39,7 +38,7 @@ pub(crate) async fn serve(
     short.header_read_timeout(HEAD_WITHIN.min(settings.request_timeout)).keep_alive(false);
     let connections = GracefulShutdown::new();
     let cut = CancellationToken::new();
-    let places = Arc::new(Semaphore::new(descriptors::connections(settings.connections)));
+    let places = Arc::new(Semaphore::new(settings.connections));
     let spares = Spares::default();
     loop {
         let (stream, peer) = tokio::select! {

@@ -10,10 +10,10 @@ use distrack_core::{OnLost, Task, TaskId, TaskState};
 
 use crate::commands::Effect;
 use crate::memory::MemoryStore;
-use crate::world::{LOST_AFTER, SLOTS, World};
+use crate::world::{LOST_AFTER, SLOTS, TROUBLE, World};
 
 /// How long the older of two attempts may go on once its worker is heard again: a second, and the way there and back.
-const CONTACT: Duration = Duration::from_secs(30);
+const CONTACT: Duration = Duration::from_secs(15);
 
 /// Everything that is not as it must be.
 pub(crate) fn all(world: &World) -> Vec<String> {
@@ -41,6 +41,9 @@ fn of_task(task: &Task, effects: &[Effect], found: &mut Vec<String>) {
     let distinct: BTreeSet<i64> = epochs.iter().copied().collect();
     if distinct.len() != epochs.len() {
         say(format!("{}: an attempt ran twice", task.id));
+    }
+    if own.iter().any(|effect| effect.began_by_store < task.scheduled_at) {
+        say(format!("{}: it ran before it was due", task.id));
     }
     if epochs.iter().any(|epoch| *epoch > task.epoch) {
         say(format!("{}: an epoch ran that was never claimed", task.id));
@@ -72,7 +75,8 @@ fn overlap(older: &Effect, newer: &Effect, say: &mut dyn FnMut(String)) {
     if newer.began < over && newer.began < older.began + LOST_AFTER.mul_f64(0.8) {
         say(format!("{:?} ran beside {:?} too soon to be lost", newer.attempt, older.attempt));
     }
-    if newer.began < over && over > newer.began + CONTACT {
+    // By the end of all trouble every worker is heard again.
+    if newer.began < over && over > newer.began.max(TROUBLE) + CONTACT {
         say(format!("{:?} went on beside {:?} for too long", older.attempt, newer.attempt));
     }
 }

@@ -5,8 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use distrack_core::{AttemptRef, Cause, Outcome, Program, TaskSpec};
 use distrack_worker::Commands;
+
+use crate::memory::MemoryStore;
 
 /// What a command did.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Effect {
     pub(crate) worker: usize,
     /// When it began, by the simulation's time.
     pub(crate) began: Duration,
+    /// The same by the store's clock.
+    pub(crate) began_by_store: DateTime<Utc>,
     /// When it was over; `None` while it runs, or when its machine died with it.
     pub(crate) over: Option<Duration>,
     /// Its exit code, if it ended by itself.
@@ -31,13 +36,16 @@ pub(crate) type Effects = Arc<Mutex<Vec<Effect>>>;
 pub(crate) struct Shell {
     pub(crate) worker: usize,
     pub(crate) effects: Effects,
+    pub(crate) store: MemoryStore,
 }
 
 impl Commands for Shell {
     fn run(&self, attempt: AttemptRef, spec: &TaskSpec) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let (lasts, code) = read(spec);
         let began = now();
-        let effect = Effect { attempt, worker: self.worker, began, over: None, exit_code: None };
+        let began_by_store = self.store.now();
+        let effect =
+            Effect { attempt, worker: self.worker, began, began_by_store, over: None, exit_code: None };
         let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
         effects.push(effect);
         let running = Running { effects: Arc::clone(&self.effects), place: effects.len() - 1 };

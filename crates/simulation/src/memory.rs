@@ -68,6 +68,12 @@ impl MemoryStore {
         self.lock().tasks.values().map(|kept| kept.task.clone()).collect()
     }
 
+    /// What time it is for the store.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let last = self.lock().last;
+        self.clock.now().max(last)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -26,7 +26,7 @@ use crate::network::{Listener, Simulated};
 use crate::wrong::Wire;
 
 /// How long things go wrong.
-const TROUBLE: Duration = Duration::from_secs(60);
+pub(crate) const TROUBLE: Duration = Duration::from_secs(60);
 /// How long everything may take to end after that: leases, graces, backoffs and what was still to run.
 const PEACE: Duration = Duration::from_secs(180);
 /// Steps of time. A call between two hosts takes some of them.
@@ -221,7 +221,8 @@ impl World {
     }
 
     fn worker(&self, sim: &mut Sim<'_>, n: usize) {
-        let commands = Arc::new(Shell { worker: n, effects: Arc::clone(&self.effects) });
+        let commands =
+            Arc::new(Shell { worker: n, effects: Arc::clone(&self.effects), store: self.store.clone() });
         let settings = worker_settings(self.folder.path(), n);
         sim.host(faults::worker(n), move || {
             let settings = distrack_worker::Settings { commands: Some(commands.clone()), ..settings.clone() };
@@ -278,8 +279,13 @@ fn worker_settings(folder: &Path, n: usize) -> distrack_worker::Settings {
 }
 
 fn task(rng: &mut StdRng) -> NewTask {
-    let lasts = if rng.random_bool(0.7) { rng.random_range(0..400) } else { rng.random_range(400..9_000) };
     let code = u8::from(rng.random_bool(0.2));
+    let (lasts, code) = match rng.random_range(0..20) {
+        // Longer than all trouble: one that is superseded and goes on is seen.
+        0 => (rng.random_range(70_000..90_000), 0),
+        1..=5 => (rng.random_range(400..9_000), code),
+        _ => (rng.random_range(0..400), code),
+    };
     let draft = TaskDraft {
         command: Some(format!("{lasts} {code}")),
         delay_seconds: Some(rng.random_range(0.0..3.0)),

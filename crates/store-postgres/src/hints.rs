@@ -139,7 +139,8 @@ async fn listen(options: PgConnectOptions, waker: Waker) {
 async fn listen_once(pool: &sqlx::PgPool, waker: &Waker) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    let listening = tokio::time::timeout(ANSWERS_WITHIN, listener.listen(CHANNEL)).await;
+    listening.map_err(|_| sqlx::Error::PoolTimedOut)??;
     // Whatever was said before we listened, or while the connection was away, is unknown.
     waker.raise_all();
     loop {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::Result;
 use crate::claim::{give_back, split};
 use crate::ending;
-use crate::trouble::{self, Trouble, commit_error, store_error};
+use crate::trouble::{commit_error, store_error};
 
 pub(crate) async fn register(connection: &mut PgConnection, new: &Registration) -> Result<Registered> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
@@ -161,8 +161,8 @@ pub(crate) async fn renew(
     let marks =
         sqlx::query_file!("sql/cancel_marks.sql", coordinator.as_uuid()).fetch_all(&mut *connection).await;
     let marks = match marks {
-        // Tasks that are locked take no renewal back: it is committed, and the marks are read again at the next one.
-        Err(error) if !sessions.is_empty() && trouble::of(&error) == Trouble::TakenBack => {
+        // What is renewed is committed, whatever becomes of the marks: they are read again at the next renewal.
+        Err(error) if !sessions.is_empty() => {
             debug!(%error, "no marks of cancels");
             Vec::new()
         }

@@ -27,7 +27,8 @@ impl Reach {
 
 /// Where clouds answer machines about themselves, beside 169.254.169.254.
 const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
 
 fn refusal(address: IpAddr, here: bool) -> Option<&'static str> {
     match address {
@@ -64,7 +65,7 @@ fn refusal_v6(address: Ipv6Addr, here: bool) -> Option<&'static str> {
         Some("it is unspecified")
     } else if address.is_unicast_link_local() {
         Some("it is link-local")
-    } else if address == METADATA_V6 {
+    } else if METADATA_V6.contains(&address) {
         Some("it is a cloud's metadata service")
     } else if address.is_multicast() {
         Some("it is multicast")
@@ -82,6 +83,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match [a, b, c, d, e, f] {
         [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(of(g, h)),
+        // The prefix of networks that translate on their own (RFC 8215), in the layout of 96 bits.
+        [0x64, 0xff9b, 1, ..] => Some(of(g, h)),
         [0x2002, ..] => Some(of(b, c)),
         _ => None,
     }
@@ -107,6 +110,8 @@ mod tests {
             "239.255.255.255",
             "255.255.255.255",
             "::",
+            "fd20:ce::254",
+            "64:ff9b:1::a9fe:a9fe",
             "fe80::1",
             "febf::1",
             "fd00:ec2::254",

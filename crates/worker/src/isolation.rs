@@ -216,7 +216,7 @@ impl Default for Isolation {
 fn find_user(text: &str, kept: &[(&'static str, &Path)]) -> Result<User, String> {
     let user = User::find(text)?;
     if !User::may_be_become() {
-        return Err("needs a worker that is root, or has CAP_SETUID and CAP_SETGID".to_owned());
+        return Err("needs a worker that is root, or has CAP_SETUID, CAP_SETGID and CAP_KILL".to_owned());
     }
     for (setting, folder) in kept {
         let could = user.could_write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distrack_core::Cause;
+use distrack_core::{Cause, Secret};
 use tempfile::TempDir;
 
 use super::*;
@@ -435,12 +435,15 @@ async fn under_a_policy_only_its_programs_run_and_the_rest_fails_for_good_by_its
     assert_eq!((good.cause(), good.stdout().as_str()), (None, "hello\n"));
     let mut preload = program(&["echo", "hello"]);
     preload.spec.env.insert("LD_PRELOAD".to_owned(), "/tmp/x.so".to_owned());
+    let mut secret = program(&["echo", "hello"]);
+    secret.spec.env_secret.insert("BASH_ENV".to_owned(), Secret::new("/tmp/x.sh"));
     let mut path = program(&["echo", "hello"]);
     path.spec.env.insert("PATH".to_owned(), "/tmp".to_owned());
     for (refused, part) in [
         (shell("echo hello"), "no shell commands"),
         (program(&["/bin/sh", "-c", "echo hello"]), "\"/bin/sh\" is not in its list"),
         (preload, "\"LD_PRELOAD\""),
+        (secret, "\"BASH_ENV\""),
         (path, "\"PATH\""),
     ] {
         let ran = ran_by(&refused, &isolation).await;
@@ -450,34 +453,5 @@ async fn under_a_policy_only_its_programs_run_and_the_rest_fails_for_good_by_its
             "{}",
             ran.error()
         );
-    }
-}
-
-/// What a starter costs, for people: not asserted.
-#[tokio::test]
-#[ignore = "measures"]
-async fn measure_what_a_starter_costs() {
-    const TIMES: u32 = 300;
-    let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { open_files: Some(99), ..Limits::default() };
-    let contained = contained("with a control group", "test-measure");
-    let ways = [
-        ("without", Some(Isolation::default())),
-        ("with a starter", start(&limited(limits), "s").ok()),
-        ("with a starter and a control group", contained),
-    ];
-    for (way, isolation) in ways.into_iter().filter_map(|(way, isolation)| Some((way, Arc::new(isolation?))))
-    {
-        let mut runner = runner(dir.path());
-        runner.isolation = isolation;
-        let assignments: Vec<_> = (0..TIMES).map(|_| program(&["/bin/true"])).collect();
-        let start = Instant::now();
-        for assignment in &assignments {
-            let (_handle, signal) = stop::channel();
-            let ending = runner.run(assignment, signal, |_| {}).await;
-            assert_eq!(ending.outcome.cause, None);
-        }
-        let each: Duration = start.elapsed() / TIMES;
-        not_tested("the cost of an attempt", &format!("{way}: {each:?}"));
     }
 }

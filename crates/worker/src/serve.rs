@@ -107,9 +107,10 @@ impl Worker {
         let identity = open(&settings.state_dir)?;
         let output_dir = OutputDir::open(&settings.output_dir)
             .map_err(|source| ServeError::OutputDir { path: settings.output_dir.clone(), source })?;
+        let mark = leftovers::mark(&identity);
         let isolation = Isolation::start(
             &settings.isolation,
-            &identity.worker.to_string(),
+            &mark,
             settings.child_env.get("PATH").map(String::as_str),
             &[("state_dir", &identity.dir), ("output_dir", &settings.output_dir)],
         )?;
@@ -131,7 +132,6 @@ impl Worker {
                 .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
         held.restore(undelivered);
 
-        let mark = leftovers::mark(&identity);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let runner = Runner {
             spawner: Spawner::new(cores * 2),

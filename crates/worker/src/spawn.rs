@@ -78,8 +78,8 @@ impl Launch {
         base: &BTreeMap<String, String>,
         isolation: &Arc<Isolation>,
     ) -> Self {
-        let refused =
-            isolation.policy.as_ref().and_then(|policy| policy.admit_env(&assignment.spec.env).err());
+        let brought = assignment.spec.env.keys().chain(assignment.spec.env_secret.keys());
+        let refused = isolation.policy.as_ref().and_then(|policy| policy.admit_env(brought).err());
         let mut env = base.clone();
         env.extend(assignment.spec.env.clone());
         let secrets = assignment.spec.env_secret.iter();

@@ -27,13 +27,12 @@ const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub(super) fn authority(folder: &Path) -> anyhow::Result<String> {
     files::folder(folder)?;
     let (cert, key) = (folder.join(AUTHORITY), folder.join(AUTHORITY_KEY));
-    for file in [&cert, &key] {
-        if file.exists() {
-            bail!(
-                "{} is there already; a new authority would make all its certificates worthless",
-                file.display()
-            );
-        }
+    // Written last: a key without it has signed nothing.
+    if cert.exists() {
+        bail!(
+            "{} is there already; a new authority would make all its certificates worthless",
+            cert.display()
+        );
     }
     let pair = KeyPair::generate().context("cannot make a key")?;
     let mut params = params(&[], "distrack authority", AUTHORITY_DAYS)?;

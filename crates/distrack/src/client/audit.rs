@@ -58,13 +58,14 @@ impl Audit {
         let mut entries: Vec<Value> = Vec::new();
         let mut cursor = None;
         loop {
-            let answer = self.page(api, self.limit - entries.len(), cursor.take()).await?;
+            let asked: Option<String> = cursor.take();
+            let answer = self.page(api, self.limit - entries.len(), asked.clone()).await?;
             let mut page = answer.json()?;
             let next = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             let found = page.get_mut("entries").and_then(Value::as_array_mut).map(std::mem::take);
             let found = found.unwrap_or_default();
-            // An empty page with a cursor would go round for ever.
-            let last = next.is_none() || found.is_empty() || entries.len() + found.len() >= self.limit;
+            // A cursor that leads nowhere would go round for ever.
+            let last = next.is_none() || next == asked || entries.len() + found.len() >= self.limit;
             entries.extend(found);
             if last {
                 return show(format, &entries, next.as_deref());

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use chrono::TimeDelta;
 use distrack_core::TaskId;
 use distrack_store::AuditQuery;
 
@@ -37,9 +38,10 @@ pub(crate) async fn audit(State(app): State<App>, mut params: Params) -> Result<
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let is_recent = |at| since.is_none_or(|Stamp(since)| at >= since);
-    // Entries are in the order in which they were begun: once one is too old, no later page has another.
+    // An id is drawn when the entry is written, `at` is when its transaction began: no step takes as long as that.
+    let may_have_more = |at| since.is_none_or(|Stamp(since)| at >= since - TimeDelta::minutes(1));
     let next_cursor =
-        entries.last().filter(|last| more && is_recent(last.at)).map(|last| last.id.to_string());
+        entries.last().filter(|last| more && may_have_more(last.at)).map(|last| last.id.to_string());
     let entries =
         entries.into_iter().filter(|entry| is_recent(entry.at)).map(AuditEntryResource::from).collect();
     Ok(Json(AuditPage { entries, next_cursor }))

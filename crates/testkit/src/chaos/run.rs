@@ -75,6 +75,9 @@ impl Verdict {
     }
 }
 
+/// How a fault is run again, with the program as it is now.
+const AGAIN: &str = "cargo build --release --bins --workspace && cargo run --release -p distrack-testkit --";
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_good() { "good" } else { "BROKEN" };
@@ -99,8 +102,24 @@ impl fmt::Display for Verdict {
         write!(f, "{}", self.story)?;
         let folder = self.folder.as_deref().map(|folder| folder.display().to_string()).unwrap_or_default();
         writeln!(f, "  everything lies in {folder}")?;
-        writeln!(f, "  again: cargo run -p distrack-testkit -- chaos {} --seed {}", self.fault, self.seed)
+        let what = match self.fault {
+            "soak" => "--soak TASKS",
+            fault if fault.starts_with('F') => fault,
+            _ => "--scenarios",
+        };
+        writeln!(f, "  again: {AGAIN} chaos {what} --seed {}", self.seed)
     }
+}
+
+/// Services that ended although nobody ended them.
+fn dead(scene: &Scene, history: &History, fault: &'static str) -> Vec<Violation> {
+    let gone = scene.world.members().filter(|member| !member.process().is_running());
+    let gone = gone.map(|member| (member.process().name(), member.process().ended()));
+    // A worker may be gone for good; and of two on one state directory one must be.
+    let meant = |name: &str| history.cuts.iter().any(|cut| cut.worker == name && cut.until.is_none());
+    gone.filter(|(name, _)| !meant(name) && fault != "F34")
+        .map(|(name, ended)| Violation::general(fault, format!("{name} is dead: {ended:?}")))
+        .collect()
 }
 
 /// Runs one fault and judges what happened.
@@ -152,6 +171,7 @@ pub async fn observe(fault: &'static Fault, options: &Options) -> Result<(Verdic
     if let Err(error) = acted {
         violations.push(Violation::general(fault.id, format!("the fault could not be made: {error:#}")));
     }
+    violations.extend(dead(&scene, &history, fault.id));
     violations.extend(checker::check(&history));
     violations.extend((fault.judge)(&history, &notes));
     let mut figures = vec![("tasks".to_owned(), gather::summary(&history))];

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use distrack_core::AttemptRef;
+use distrack_core::{AttemptRef, TaskId};
 
 use super::cgroup::{AttemptGroup, Cgroups};
 use super::limits::Limits;
 use super::order::{Ids, Order};
 use super::starter::{FAILED, READY, STARTER, Step};
 use crate::explain;
+use crate::orphans::Running;
 use crate::spawn::{Launch, SpawnError};
 
 /// How long a starter may take for a step; it waits for nothing but the disk.
@@ -45,6 +46,8 @@ impl Shim {
 
     /// Does everything but start a command, so that what cannot work is said at once.
     pub(super) fn try_it(&self) -> Result<(), String> {
+        // Whoever ends what escaped leaves alone what could be of an attempt that runs.
+        let _running = Running::new(AttemptRef { task: TaskId::new(), epoch: 0 });
         let group = self.groups.as_ref().map(|groups| groups.attempt("trial")).transpose();
         let group = group.map_err(|error| format!("a control group cannot be made: {error}"))?;
         let (mut child, answer) = self.ask(&self.order(group.as_ref())).map_err(|error| error.to_string())?;

@@ -48,7 +48,8 @@ impl User {
 
     /// Whether this process may become it.
     pub(crate) fn may_be_become() -> bool {
-        let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
+        // The last one to stop them: the kernel lets nobody else signal another user's processes.
+        let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL;
         capabilities(None).is_ok_and(|own| own.effective.contains(needed))
     }
 

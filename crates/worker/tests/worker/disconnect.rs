@@ -61,7 +61,6 @@ async fn a_strict_worker_that_is_answered_leaves_its_commands_alone() {
     let attempt = worker.run(&fake, "sleep 7; echo through").await;
     let finished = fake.result(&attempt).await;
     assert_eq!((finished.cause(), finished.exit_code), (Cause::Unspecified, Some(0)));
-    assert_eq!(fake.state().registrations.len(), 1);
     worker.stop().await;
 }
 

@@ -57,7 +57,7 @@ pub(super) fn terminal_states_never_change(history: &History) -> Vec<Violation> 
     found
 }
 
-/// I15: from, to, by how much the epoch and the attempt change. The table of DESIGN, restated.
+/// I15: from, to, by how much the epoch and the attempt change. The table of `core/src/transition.rs`, restated.
 const TABLE: &[(i16, i16, i64, i32)] = &[
     (PENDING, DISPATCHED, 1, 1),
     (DISPATCHED, PENDING, 0, -1),

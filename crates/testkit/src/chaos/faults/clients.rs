@@ -71,7 +71,7 @@ async fn hang_up_once(address: &str, n: usize) -> Result<()> {
     Ok(())
 }
 
-/// F32: at a fifth of its size, since this process holds the other end of each connection.
+/// F32. This process holds the other end of each connection, which bounds how many there can be.
 pub(super) async fn crowd(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let address = scene.world.schedulers[0].address();

@@ -144,7 +144,7 @@ pub(super) fn the_parent_ends_it(history: &History, notes: &Notes) -> Vec<Violat
     found
 }
 
-/// F29, at a twentieth of its size.
+/// F29.
 pub(super) async fn print_without_end(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let peak = |worker: usize| memory(scene.world.workers[worker].process().pid(), "VmHWM");

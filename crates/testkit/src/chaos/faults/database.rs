@@ -20,6 +20,12 @@ pub(super) fn own_server(plan: &mut Plan, _: &mut Habits) {
     plan.own_server = true;
 }
 
+/// The same, and a lease that a slow machine does not lose by itself.
+pub(super) fn own_patient_server(plan: &mut Plan, habits: &mut Habits) {
+    own_server(plan, habits);
+    super::processes::patient(plan, habits);
+}
+
 /// F10.
 pub(super) async fn power_cut(scene: &Scene) -> Result<()> {
     scene.notes().database_was_hurt = true;
@@ -126,7 +132,7 @@ pub(super) fn nobody_is_lost(history: &History, _: &Notes) -> Vec<Violation> {
     super::criteria::no_losses("F14", history)
 }
 
-/// F13, at a fortieth of its length.
+/// F13.
 pub(super) async fn idle_snapshot(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let rate = async |seconds: u32| {

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_fault_of_the_list_is_run_or_has_a_reason() {
-        // Beside those of the list, variants of them.
+        // Some have variants.
         let ids: Vec<&str> = FAULTS.iter().map(|fault| fault.id).filter(|id| !id.ends_with('S')).collect();
         assert_eq!(ids, (1..=38).map(|n| format!("F{n}")).collect::<Vec<_>>());
         for fault in FAULTS {

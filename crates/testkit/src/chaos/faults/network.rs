@@ -36,7 +36,6 @@ pub(super) async fn partition_one_way(scene: &Scene) -> Result<()> {
         let began = Instant::now();
         scene.goes_on(10).await;
         sleep((scene.lost_after() * 2).saturating_sub(began.elapsed())).await;
-        scene.world.wires.around_worker(worker, &Weather::default());
         contact(scene, worker).await;
         scene.goes_on(10).await;
     }
@@ -75,18 +74,18 @@ async fn partition(scene: &Scene, weather: &Weather) -> Result<()> {
     };
     scene.recovers("what was cut off is run elsewhere", scene.lost_after() + 5 * SECOND, reruns).await;
     sleep((scene.lost_after() * 2).saturating_sub(began.elapsed())).await;
-    scene.world.wires.around_worker(worker, &Weather::default());
     contact(scene, worker).await;
     scene.notes().attempts.insert("cut off", runs);
     scene.goes_on(20).await;
     Ok(())
 }
 
-/// Waits until a worker is heard again: its latest registration or heartbeat came after this moment.
+/// Mends the wires of a worker, and waits until it is heard again: until it has registered anew.
 async fn contact(scene: &Scene, worker: usize) {
     let log = || scene.world.workers[worker].process().log();
     let registered = || log().matches("\"registered\"").count();
     let before = registered();
+    scene.world.wires.around_worker(worker, &Weather::default());
     let back = || async { registered() > before && scene.is_attached(worker).await };
     scene.recovers(format!("worker-{worker} is heard again"), 20 * SECOND, back).await;
     scene.cut_ends(worker);

@@ -345,7 +345,7 @@ pub(super) fn many_workers(plan: &mut Plan, _: &mut Habits) {
     plan.workers = 6;
 }
 
-/// F35, at a twentieth of its size: everything comes back at once over tasks that are all due.
+/// F35: everything comes back at once over tasks that are all due.
 pub(super) async fn restart_everything(scene: &Scene) -> Result<()> {
     scene.warm().await;
     let batch: Vec<serde_json::Value> = (0..1_000)

@@ -64,6 +64,7 @@ pub const FAULTS: &[Fault] = &[
         "no command is killed, nothing runs again, kept results are all recorded",
         |scene| Box::pin(processes::kill_all_coordinators(scene)),
     )
+    .with(processes::patient)
     .judged(processes::an_outage_costs_nothing),
     fault(
         "F3S",
@@ -128,7 +129,7 @@ pub const FAULTS: &[Fault] = &[
         "clients hear 503 only, nothing is lost, no connection is poisoned",
         |scene| Box::pin(database::power_cut(scene)),
     )
-    .with(database::own_server)
+    .with(database::own_patient_server)
     .judged(database::only_unavailable),
     fault("F11", Full, "kill ten database backends a second", "work goes on and is whole", |scene| {
         Box::pin(database::kill_backends(scene))
