@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use distrack_core::{CoordinatorId, NewTask, TaskDraft, TaskId, TraceContext};
@@ -321,6 +324,32 @@ async fn a_server_that_only_reads_is_left_as_soon_as_there_is_another() {
     store.submit(vec![first], SubmitMode::Each).await.unwrap();
     assert_eq!(store.get(vec![id]).await.unwrap().len(), 1, "what is read is the new server's, too");
     assert_eq!(store.schema().await.unwrap(), Schema::Current);
+}
+
+#[tokio::test]
+async fn a_step_that_is_dropped_wherever_it_waits_leaves_no_transaction_open() {
+    let database = TestDatabase::create().await;
+    let store = store_at(&database.url()).await;
+    let mut watcher = other(&database.url()).await;
+    let mut waits = 1;
+    while !ends_before(waits, store.submit(vec![with_key(&format!("k{waits}"))], SubmitMode::Each)).await {
+        until_no_transaction_is_open(&mut watcher).await;
+        waits += 1;
+    }
+    assert!(waits > 3, "it waits for a connection, for the transaction to begin and to end");
+}
+
+/// Drops a step where it waits for the so manyth time, if it does not end before.
+async fn ends_before(waits: usize, step: impl Future) -> bool {
+    let (mut step, mut waited) = (pin!(step), 0);
+    poll_fn(|context| match step.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending => {
+            waited += 1;
+            if waited == waits { Poll::Ready(false) } else { Poll::Pending }
+        }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

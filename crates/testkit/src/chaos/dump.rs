@@ -147,6 +147,15 @@ async fn offset(connection: &mut PgConnection) -> Result<i64> {
     Ok(best.context("the clock was not read")?.1)
 }
 
+/// How many tasks have not ended.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn unfinished(connection: &mut PgConnection) -> Result<i64> {
+    let unfinished = sqlx::query_scalar("SELECT count(*) FROM tasks WHERE state < $1").bind(state::TERMINAL);
+    Ok(unfinished.fetch_one(connection).await?)
+}
+
 /// Makes the database write down every step.
 ///
 /// # Errors

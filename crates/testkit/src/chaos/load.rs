@@ -9,6 +9,7 @@ use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
+use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -33,6 +34,8 @@ pub struct Call {
     pub task: Option<String>,
     /// What went wrong, if something did.
     pub error: Option<String>,
+    /// Whether the answer says when to ask again.
+    pub says_when: bool,
 }
 
 impl Call {
@@ -244,7 +247,8 @@ async fn try_once(api: &Api, items: &[Item], key: Option<&str>) -> Vec<Call> {
 fn told(answer: &Result<Answer>) -> Call {
     match answer {
         Ok(answer) if answer.status >= 300 => {
-            Call { status: Some(answer.status), error: Some(answer.text()), ..Call::default() }
+            let (error, says_when) = (Some(answer.text()), answer.headers.contains_key(RETRY_AFTER));
+            Call { status: Some(answer.status), error, says_when, ..Call::default() }
         }
         Ok(answer) => Call { status: Some(answer.status), ..Call::default() },
         Err(error) => Call { error: Some(format!("{error:#}")), ..Call::default() },

@@ -194,12 +194,11 @@ async fn drain(scene: &Scene) -> Result<()> {
     let mut connection = PgConnection::connect(&url).await.context("the database is not back")?;
     let began = Instant::now();
     loop {
-        let open: (i64,) =
-            sqlx::query_as("SELECT count(*) FROM tasks WHERE state < 3").fetch_one(&mut connection).await?;
-        if open.0 < fewest {
-            (fewest, deadline) = (open.0, Instant::now() + limit);
+        let open = dump::unfinished(&mut connection).await?;
+        if open < fewest {
+            (fewest, deadline) = (open, Instant::now() + limit);
         }
-        if open.0 == 0 || Instant::now() >= deadline {
+        if open == 0 || Instant::now() >= deadline {
             scene.figure("drained", format!("{:.2?} after the healing", began.elapsed()));
             break;
         }

@@ -186,10 +186,16 @@ impl Scene {
         }
     }
 
-    /// Waits until `more` further runs have ended.
-    pub async fn goes_on(&self, more: usize) -> bool {
+    /// Waits until `more` further runs have ended, which they must.
+    pub async fn goes_on(&self, more: usize) {
         let before = self.watch.counts().0;
-        self.until(Duration::from_secs(60), || async { self.watch.counts().0 >= before + more }).await
+        let ended = || self.watch.counts().0 - before;
+        if !self.until(Duration::from_secs(60), || async { ended() >= more }).await {
+            self.violate(format!(
+                "it does not go on: {} of {more} further runs ended within a minute",
+                ended()
+            ));
+        }
     }
 
     /// Waits until a run starts that had not started at this moment, and judges how long that takes.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::boot::Boot;
 use super::checker::Violation;
-use super::dump::{cause, state};
+use super::dump::{self, cause, state};
 use super::faults::{Fault, When};
 use super::history::History;
 use super::load::Habits;
@@ -16,6 +16,10 @@ use super::world::Plan;
 
 /// How far apart kills are.
 const EVERY: Duration = Duration::from_secs(5);
+/// When so few are open, they are left to end in peace.
+const FEW: i64 = 100;
+/// When the kills end in any case.
+const LIMIT: Duration = Duration::from_secs(3_600);
 
 /// The soak. How many tasks it has is an option of the run.
 pub static SOAK: Fault = Fault {
@@ -40,15 +44,21 @@ fn plan(plan: &mut Plan, habits: &mut Habits) {
 
 async fn kill_on(scene: &Scene) -> Result<()> {
     scene.warm().await;
+    let began = Instant::now();
     let mut kills = 0;
-    let mut next = Instant::now();
-    while !scene.load.is_over() {
+    let mut next = began;
+    // Until nearly all have ended, not only until all are submitted: a backlog is what kills do most to.
+    while !scene.load.is_over() || dump::unfinished(&mut scene.database().await?).await? > FEW {
         next += EVERY;
         sleep_until(next).await;
         kill_one(scene).await?;
         kills += 1;
+        if began.elapsed() > LIMIT {
+            scene.violate(format!("many tasks are open after {LIMIT:?}"));
+            break;
+        }
     }
-    scene.figure("killed", kills);
+    scene.figure("killed", format!("{kills} in {:.0?}", began.elapsed()));
     Ok(())
 }
 
