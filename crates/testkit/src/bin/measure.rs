@@ -1,5 +1,5 @@
-//! `measure PROGRAM [telemetry [EXECUTOR]]`: the figures of `docs/performance.md`, or what telemetry costs alone, as a Markdown
-//! table on standard output.
+//! `measure PROGRAM [telemetry [EXECUTOR] | against PROGRAM]`: the figures of `docs/performance.md`, or what telemetry costs alone,
+//! or how quick one program is beside another, as a Markdown table on standard output.
 //!
 //! Machines differ by a factor of two from one minute to the next. So every figure stands beside a loop that only
 //! spawns `sh -c 'echo hello'`, run right before and right after it: the ratio is what can be compared.
@@ -16,6 +16,7 @@ use distrack_testkit::{Api, Collector, Fleet, Postgres, TestDatabase, Up};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
+const USAGE: &str = "usage: measure PATH_OF_DISTRACK [telemetry [EXECUTOR] | against PATH_OF_ANOTHER]";
 /// Tasks of a drain, and how long after their submission began they are all due.
 const DRAINED: usize = 6_000;
 const DUE_IN: Duration = Duration::from_secs(8);
@@ -28,21 +29,25 @@ const SPAWNS: usize = 2_000;
 const AT_ONCE: usize = 4;
 /// What is drained with and without telemetry: its name, and what runs it.
 const KINDS: [(&str, &str); 2] = [("`sh -c 'echo hello'`", "process"), ("`noop`", "noop")];
-/// Drains with and without telemetry.
-const ROUNDS: usize = 5;
+/// Drains of each of two fleets.
+const ROUNDS: usize = 7;
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
-    let program = arguments.next().context("usage: measure PATH_OF_DISTRACK [telemetry [EXECUTOR]]")?;
+    let program = arguments.next().context(USAGE)?;
     // The processes run in folders of their own.
     let program = std::path::absolute(program)?;
     let server = Postgres::start()?;
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
-    if arguments.next().is_some_and(|only| only == "telemetry") {
-        let executor = arguments.next();
-        let chosen = |(_, name): &&(&str, &str)| executor.as_ref().is_none_or(|executor| executor == name);
+    let (only, argument) = (arguments.next(), arguments.next());
+    if only.as_ref().is_some_and(|only| only == "against") {
+        let before = std::path::absolute(argument.context(USAGE)?)?;
+        return against(&program, &before, &server).await;
+    }
+    if only.is_some_and(|only| only == "telemetry") {
+        let chosen = |(_, name): &&(&str, &str)| argument.as_ref().is_none_or(|executor| executor == name);
         return telemetry(&program, &server, &KINDS.iter().filter(chosen).copied().collect::<Vec<_>>()).await;
     }
     for (name, task) in [
@@ -77,27 +82,46 @@ async fn fleet(
     Ok((fleet.start().await?, database))
 }
 
-/// What it costs to trace everything: drains with a collector on the same machine, and without, in turn.
+/// What it costs to trace everything: drains with a collector on the same machine, and without.
 async fn telemetry(program: &PathBuf, server: &Postgres, kinds: &[(&str, &str)]) -> Result<()> {
     let collector = Collector::start().await?;
     collector.discard();
+    let what = "drained with every span exported, and with telemetry off";
+    in_turn(what, kinds, async |first| fleet(program, server, first.then_some(&collector)).await).await
+}
+
+/// What a change costs or saves: drains by this program, and by the one before.
+async fn against(program: &PathBuf, before: &PathBuf, server: &Postgres) -> Result<()> {
+    let what = "drained by this program, and by the one before";
+    in_turn(what, &KINDS, async |first| fleet(if first { program } else { before }, server, None).await).await
+}
+
+/// Drains by two fleets in turn. Whoever goes first finds another machine than who goes second, so they change places.
+async fn in_turn(
+    what: &str,
+    kinds: &[(&str, &str)],
+    start: impl AsyncFn(bool) -> Result<(Fleet, TestDatabase)>,
+) -> Result<()> {
     for (name, executor) in kinds {
         let task = json!({"command": "echo hello", "executor": executor});
-        let (mut on, mut off) = (Vec::new(), Vec::new());
+        let (mut firsts, mut seconds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            // Whoever goes first finds another machine than who goes second: they take turns.
-            for traced in if round % 2 == 0 { [true, false] } else { [false, true] } {
-                let (fleet, database) = fleet(program, server, traced.then_some(&collector)).await?;
+            for first in if round % 2 == 0 { [true, false] } else { [false, true] } {
+                let (fleet, database) = start(first).await?;
                 let rate = drain(&fleet.api(), task.clone()).await?;
-                if traced { &mut on } else { &mut off }.push(rate);
+                if first { &mut firsts } else { &mut seconds }.push(rate);
                 drop((fleet, database));
             }
+            ratios.push(firsts[round] / seconds[round]);
         }
-        let (on, off) = (median(on), median(off));
+        ratios.sort_by(f64::total_cmp);
+        let (first, second) = (median(firsts), median(seconds));
         println!(
-            "| {name} drained with every span exported, and with telemetry off, median of {ROUNDS} | PostgreSQL, \
-             3 processes | {on:.0}/s, {off:.0}/s | | {:.3} |",
-            on / off
+            "| {name} {what}, median of {ROUNDS} | PostgreSQL, 3 processes | {first:.0}/s, {second:.0}/s | | {:.3} ({:.3} to \
+             {:.3}) |",
+            median(ratios.clone()),
+            ratios[0],
+            ratios[ROUNDS - 1],
         );
     }
     Ok(())
