@@ -116,14 +116,6 @@ impl Lane {
                     Ok(matches!(alive, Ok(Ok(()))))
                 })
             })
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    // A `begin()` that was dropped half-way leaves its connection inside the transaction
-                    // (sqlx 0.9.0). Begun first, so that the usual case raises no warning in the server's log.
-                    sqlx::raw_sql("BEGIN; ROLLBACK").execute(connection).await?;
-                    Ok(true)
-                })
-            })
             .connect_lazy_with(options);
         Self { name, pool, limit: limits.step, shared: Arc::clone(shared) }
     }
@@ -175,7 +167,11 @@ pub(crate) struct Tries<'a> {
 impl Tries<'_> {
     /// A connection for the next try.
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>> {
-        self.lane.pool.acquire().await.map_err(|error| self.lane.not_had(error))
+        let mut held = self.lane.pool.acquire().await.map_err(|error| self.lane.not_had(error))?;
+        // A step that is dropped half-way never comes to `let_go`. What it leaves is not for the next one: after half
+        // a `begin()` (sqlx 0.9.0) that would be an open transaction.
+        held.close_on_drop();
+        Ok(held)
     }
 
     /// How long the try may take.

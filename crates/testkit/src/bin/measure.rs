@@ -1,4 +1,4 @@
-//! `measure PROGRAM [telemetry [EXECUTOR] | against PROGRAM]`: the figures of `docs/performance.md`, or what telemetry costs alone,
+//! `measure PROGRAM [telemetry [EXECUTOR] | against PROGRAM [EXECUTOR]]`: the figures of `docs/performance.md`, or what telemetry costs alone,
 //! or how quick one program is beside another, as a Markdown table on standard output.
 //!
 //! Machines differ by a factor of two from one minute to the next. So every figure stands beside a loop that only
@@ -16,7 +16,8 @@ use distrack_testkit::{Api, Collector, Fleet, Postgres, TestDatabase, Up};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: measure PATH_OF_DISTRACK [telemetry [EXECUTOR] | against PATH_OF_ANOTHER]";
+const USAGE: &str =
+    "usage: measure PATH_OF_DISTRACK [telemetry [EXECUTOR] | against PATH_OF_ANOTHER [EXECUTOR]]";
 /// Tasks of a drain, and how long after their submission began they are all due.
 const DRAINED: usize = 6_000;
 const DUE_IN: Duration = Duration::from_secs(8);
@@ -41,14 +42,19 @@ async fn main() -> Result<()> {
     let program = std::path::absolute(program)?;
     let server = Postgres::start()?;
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
-    let (only, argument) = (arguments.next(), arguments.next());
-    if only.as_ref().is_some_and(|only| only == "against") {
-        let before = std::path::absolute(argument.context(USAGE)?)?;
-        return against(&program, &before, &server).await;
-    }
-    if only.is_some_and(|only| only == "telemetry") {
-        let chosen = |(_, name): &&(&str, &str)| argument.as_ref().is_none_or(|executor| executor == name);
-        return telemetry(&program, &server, &KINDS.iter().filter(chosen).copied().collect::<Vec<_>>()).await;
+    let only = arguments.next();
+    let before = match &only {
+        Some(only) if only == "against" => Some(std::path::absolute(arguments.next().context(USAGE)?)?),
+        _ => None,
+    };
+    if only.is_some() {
+        let executor = arguments.next();
+        let chosen = |(_, name): &&(&str, &str)| executor.as_ref().is_none_or(|executor| executor == name);
+        let kinds: Vec<_> = KINDS.iter().filter(chosen).copied().collect();
+        return match before {
+            Some(before) => against(&program, &before, &server, &kinds).await,
+            None => telemetry(&program, &server, &kinds).await,
+        };
     }
     for (name, task) in [
         ("`sh -c 'echo hello'` drained", json!({"command": "echo hello"})),
@@ -91,9 +97,14 @@ async fn telemetry(program: &PathBuf, server: &Postgres, kinds: &[(&str, &str)])
 }
 
 /// What a change costs or saves: drains by this program, and by the one before.
-async fn against(program: &PathBuf, before: &PathBuf, server: &Postgres) -> Result<()> {
+async fn against(
+    program: &PathBuf,
+    before: &PathBuf,
+    server: &Postgres,
+    kinds: &[(&str, &str)],
+) -> Result<()> {
     let what = "drained by this program, and by the one before";
-    in_turn(what, &KINDS, async |first| fleet(if first { program } else { before }, server, None).await).await
+    in_turn(what, kinds, async |first| fleet(if first { program } else { before }, server, None).await).await
 }
 
 /// Drains by two fleets in turn. Whoever goes first finds another machine than who goes second, so they change places.
