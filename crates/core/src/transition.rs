@@ -11,6 +11,8 @@ use crate::state::TaskState;
 
 /// Losing its worker this often makes a task a poison task: it fails instead of taking down a fourth.
 pub const POISON_LOSSES: u32 = 3;
+/// Losing its worker this often does so even if another task may have been the cause each time.
+pub const MOST_LOSSES: u32 = 2 * POISON_LOSSES;
 
 /// What can happen to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +95,11 @@ pub enum Ended<'a> {
         began: bool,
     },
     /// The session ended without a report.
-    Lost,
+    Lost {
+        /// Whether another task on its last chance was lost with it, so that nobody can say which of them took the
+        /// worker down: they are tried again, further and further apart, until one is lost alone.
+        in_company: bool,
+    },
 }
 
 /// What becomes of the task.
@@ -112,17 +118,28 @@ pub struct Verdict {
 }
 
 impl Standing {
+    /// Whether the next loss may make it a poison task.
+    pub fn is_on_last_chance(&self) -> bool {
+        self.losses + 1 >= POISON_LOSSES
+    }
+
     /// Decides what becomes of a task whose attempt ended. `jitter` in `0.0..=1.0` spreads retries.
     pub fn verdict(&self, ended: Ended<'_>, jitter: f64) -> Verdict {
-        let (outcome, losses, began) = match ended {
-            Ended::Reported { outcome, began } => (outcome.clone(), self.losses, began),
-            // Nobody knows, so it may have.
-            Ended::Lost => (lost(self.losses + 1, self.policy.on_lost), self.losses + 1, true),
+        let (outcome, losses, may_run_again) = match ended {
+            Ended::Reported { outcome, began } => {
+                (outcome.clone(), self.losses, self.policy.on_lost == OnLost::Retry || !began)
+            }
+            // Nobody knows whether it began, so it may have.
+            Ended::Lost { in_company } => {
+                let losses = self.losses + 1;
+                let poison = losses >= if in_company { MOST_LOSSES } else { POISON_LOSSES };
+                let again = self.policy.on_lost == OnLost::Retry && !poison;
+                (lost(losses, poison, self.policy.on_lost), losses, again)
+            }
         };
         let counts = !matches!(outcome.cause, None | Some(Cause::WorkerLost | Cause::Interrupted));
         let failures = self.failures + u32::from(counts);
-        let again = self.policy.on_lost == OnLost::Retry || !began;
-        let (event, due_in) = self.decide(&outcome, failures, losses, again, jitter);
+        let (event, due_in) = self.decide(&outcome, failures, losses, may_run_again, jitter);
         Verdict { event, due_in, failures, losses, outcome }
     }
 
@@ -131,7 +148,7 @@ impl Standing {
         outcome: &Outcome,
         failures: u32,
         losses: u32,
-        again: bool,
+        may_run_again: bool,
         jitter: f64,
     ) -> (Event, Duration) {
         const NOW: Duration = Duration::ZERO;
@@ -141,8 +158,7 @@ impl Standing {
             return (Event::Cancel, NOW);
         }
         match cause {
-            Cause::WorkerLost | Cause::Interrupted if !again => (Event::Fail, NOW),
-            Cause::WorkerLost if losses >= POISON_LOSSES => (Event::Fail, NOW),
+            Cause::WorkerLost | Cause::Interrupted if !may_run_again => (Event::Fail, NOW),
             Cause::WorkerLost => (Event::Retry, lost_delay(losses, jitter)),
             Cause::Interrupted => (Event::Retry, NOW),
             Cause::ExitCode
@@ -162,17 +178,17 @@ impl Standing {
     }
 }
 
-/// A task that may have taken its worker down waits before it meets the next one: 1 s, then 2 s, and up to half
-/// as much again, so that those which were lost with it do not meet the next one in its company.
+/// A task that may have taken its worker down waits before it meets the next one: 1 s, then 2 s, then 4 s, and up to
+/// half as much again, so that those which were lost with it do not meet the next one in its company.
 fn lost_delay(losses: u32, jitter: f64) -> Duration {
     let least = Duration::from_secs(1 << losses.saturating_sub(1).min(8));
     least.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
-fn lost(losses: u32, on_lost: OnLost) -> Outcome {
+fn lost(losses: u32, poison: bool, on_lost: OnLost) -> Outcome {
     let error = match on_lost {
         OnLost::Fail => "the worker was lost, and on_lost=fail forbids a second run".to_owned(),
-        OnLost::Retry if losses >= POISON_LOSSES => {
+        OnLost::Retry if poison => {
             format!("poison: the worker was lost {losses} times while it held this task")
         }
         OnLost::Retry => "the worker was lost".to_owned(),

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::retry::Backoff;
 
+const ALONE: Ended<'_> = Ended::Lost { in_company: false };
+
 fn standing(failures: u32, losses: u32, max_attempts: u32, on_lost: OnLost) -> Standing {
     let policy = RetryPolicy { max_attempts, backoff: Backoff::default(), on_lost };
     Standing { failures, losses, cancel_requested: false, policy }
@@ -62,20 +64,36 @@ fn a_final_failure_is_not_retried() {
 
 #[test]
 fn a_lost_worker_does_not_use_up_an_attempt_but_three_are_poison() {
-    let once = standing(0, 0, 1, OnLost::Retry).verdict(Ended::Lost, 0.0);
+    let once = standing(0, 0, 1, OnLost::Retry).verdict(ALONE, 0.0);
     assert_eq!((once.event, once.failures, once.losses), (Event::Retry, 0, 1));
     assert_eq!(once.due_in, Duration::from_secs(1));
-    let late = standing(0, 1, 1, OnLost::Retry).verdict(Ended::Lost, 1.0);
+    let late = standing(0, 1, 1, OnLost::Retry).verdict(ALONE, 1.0);
     assert_eq!(late.due_in, Duration::from_secs(3), "2 s, and half as much again");
-    let thrice = standing(0, 2, 1, OnLost::Retry).verdict(Ended::Lost, 0.0);
+    let thrice = standing(0, 2, 1, OnLost::Retry).verdict(ALONE, 0.0);
     assert_eq!(thrice.event, Event::Fail);
     assert_eq!(thrice.outcome.cause, Some(Cause::WorkerLost));
     assert!(thrice.outcome.error.unwrap().contains("poison"));
 }
 
 #[test]
+fn who_is_lost_with_another_on_its_last_chance_is_no_poison_until_twice_as_many() {
+    let company = Ended::Lost { in_company: true };
+    for losses in 2..5 {
+        let doubted = standing(0, losses, 1, OnLost::Retry).verdict(company, 0.0);
+        assert_eq!((doubted.event, doubted.losses), (Event::Retry, losses + 1));
+        assert_eq!(doubted.due_in, Duration::from_secs(1 << losses), "further and further apart");
+        assert!(!doubted.outcome.error.unwrap().contains("poison"));
+        let alone = standing(0, losses, 1, OnLost::Retry).verdict(ALONE, 0.0);
+        assert_eq!(alone.event, Event::Fail);
+    }
+    let last = standing(0, 5, 1, OnLost::Retry).verdict(company, 0.0);
+    assert_eq!(last.event, Event::Fail);
+    assert!(last.outcome.error.unwrap().contains("poison: the worker was lost 6 times"));
+}
+
+#[test]
 fn on_lost_fail_never_runs_twice() {
-    assert_eq!(standing(0, 0, 5, OnLost::Fail).verdict(Ended::Lost, 0.0).event, Event::Fail);
+    assert_eq!(standing(0, 0, 5, OnLost::Fail).verdict(ALONE, 0.0).event, Event::Fail);
     let interrupted = Outcome::failure(Cause::Interrupted, "the worker stopped");
     assert_eq!(standing(0, 0, 5, OnLost::Fail).verdict(reported(&interrupted), 0.0).event, Event::Fail);
 }
@@ -99,7 +117,7 @@ fn an_interrupted_attempt_is_tried_again_at_once_and_does_not_count() {
 fn a_cancel_beats_a_retry_and_a_failure_but_not_a_success() {
     let asked = Standing { cancel_requested: true, ..standing(0, 0, 5, OnLost::Retry) };
     assert_eq!(asked.verdict(reported(&exit_one()), 0.0).event, Event::Cancel);
-    assert_eq!(asked.verdict(Ended::Lost, 0.0).event, Event::Cancel);
+    assert_eq!(asked.verdict(ALONE, 0.0).event, Event::Cancel);
     assert_eq!(asked.verdict(reported(&Outcome::success()), 0.0).event, Event::Complete);
 }
 
@@ -118,7 +136,7 @@ proptest! {
         let on_lost = if fail { OnLost::Fail } else { OnLost::Retry };
         let standing = Standing { cancel_requested, ..standing(failures, losses, max_attempts, on_lost) };
         let outcome = Cause::ALL.get(cause).map_or_else(Outcome::success, |cause| Outcome::failure(*cause, "x"));
-        let verdict = standing.verdict(if lost { Ended::Lost } else { reported(&outcome) }, jitter);
+        let verdict = standing.verdict(if lost { ALONE } else { reported(&outcome) }, jitter);
         for held in [TaskState::Dispatched, TaskState::Running] {
             let next = held.after(verdict.event).expect("a held attempt may always end");
             prop_assert!(next == TaskState::Pending || next.is_terminal());

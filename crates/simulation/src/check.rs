@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use distrack_core::transition::POISON_LOSSES;
+use distrack_core::transition::MOST_LOSSES;
 use distrack_core::{OnLost, Task, TaskId, TaskState};
 
 use crate::commands::Effect;
@@ -52,7 +52,7 @@ fn of_task(task: &Task, effects: &[Effect], found: &mut Vec<String>) {
     {
         say(format!("{}: it ran again after its worker was lost, which on_lost=fail forbids", task.id));
     }
-    if task.failures > task.policy.max_attempts || task.losses > POISON_LOSSES {
+    if task.failures > task.policy.max_attempts || task.losses > MOST_LOSSES {
         say(format!("{}: {} failures and {} losses", task.id, task.failures, task.losses));
     }
     if task.state == TaskState::Completed {

@@ -108,7 +108,7 @@ impl<S: Copy + PartialEq> Record<S> {
         }
         let reported = match ended {
             Ended::Reported { .. } => true,
-            Ended::Lost => false,
+            Ended::Lost { .. } => false,
         };
         let verdict = self.standing().verdict(ended, jitter);
         self.state = self.state.after(verdict.event)?;

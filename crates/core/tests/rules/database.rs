@@ -45,7 +45,7 @@ impl World {
 
     /// Loses an attempt whose session is gone.
     pub(crate) fn lose(&mut self, attempt: AttemptRef) {
-        self.tasks[task_of(attempt)].finish(attempt.epoch, Ended::Lost, 0.0);
+        self.tasks[task_of(attempt)].finish(attempt.epoch, Ended::Lost { in_company: false }, 0.0);
     }
 
     /// `report`, of one item.

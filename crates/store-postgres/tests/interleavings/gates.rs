@@ -52,11 +52,9 @@ impl Gates {
         let database = TestDatabase::create().await;
         let url = database.url();
         let join = if url.contains('?') { '&' } else { '?' };
-        // What is durable is not the question here, and each of thousands of rounds would wait for the disk.
-        let options = "options=-c%20synchronous_commit%3Doff%20-c%20distrack.gate%3D";
         let store = |gate: &str| {
             let settings = PgSettings { max_connections: 2, acquire_timeout: PATIENCE };
-            PgStore::connect(&format!("{url}{join}{options}{gate}"), &settings).unwrap()
+            PgStore::connect(&format!("{url}{join}options=-c%20distrack.gate%3D{gate}"), &settings).unwrap()
         };
         let (plain, first, second) = (store(""), store("1"), store("2"));
         plain.migrate().await.unwrap();

@@ -139,6 +139,7 @@ macro_rules! conformance_cases {
                 a_lost_attempt_is_tried_again_and_uses_up_none,
                 a_lost_attempt_is_not_run_twice_when_that_is_forbidden,
                 a_task_that_loses_three_workers_is_poison,
+                who_loses_a_third_worker_together_with_another_is_tried_again,
                 a_session_that_left_loses_nothing_twice,
             }
             expiry {

@@ -63,6 +63,22 @@ pub async fn a_task_that_loses_three_workers_is_poison(store: Db) {
     assert!(outcome.error.unwrap_or_default().contains("poison"));
 }
 
+pub async fn who_loses_a_third_worker_together_with_another_is_tried_again(store: Db) {
+    let mut worker = Worker::join(&store).await;
+    let tasks = [worker.hold(echo()).await.task, worker.hold(echo()).await.task];
+    for losses in 1..=3 {
+        if losses > 1 {
+            worker = Worker::join(&store).await;
+            worker.claim_all(2).await;
+        }
+        worker.die().await;
+        for task in tasks {
+            let task = get(&store, task).await;
+            assert_eq!((task.state, task.losses), (TaskState::Pending, losses));
+        }
+    }
+}
+
 pub async fn a_session_that_left_loses_nothing_twice(store: Db) {
     let mut worker = Worker::join(&store).await;
     let attempt = worker.run(echo()).await;

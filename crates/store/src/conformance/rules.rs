@@ -105,7 +105,7 @@ impl Both {
                 let lost = self.store.deregister(self.worker.session).await.expect("a worker leaves");
                 let epoch = self.rules.epoch;
                 let expected = if self.rules.state == TaskState::Running {
-                    let verdict = self.rules.finish(epoch, Ended::Lost, 0.0);
+                    let verdict = self.rules.finish(epoch, Ended::Lost { in_company: false }, 0.0);
                     self.waits = verdict.is_some_and(|verdict| !verdict.due_in.is_zero());
                     1
                 } else {

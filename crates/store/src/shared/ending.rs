@@ -1,5 +1,6 @@
 //! Ending attempts: what becomes of their tasks, and the row that says so.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -159,13 +160,20 @@ impl Ending {
         Ok(Self { attempt: row.attempt_ref(), next, verdict, ago: Duration::ZERO, ran: None })
     }
 
-    /// Applies the rules of `core` to locked rows whose sessions are gone; says what it makes of each.
+    /// Applies the rules of `core` to locked rows whose sessions are gone, all of a session at once; says what it makes of
+    /// each.
     ///
     /// # Errors
     /// As [`Ending::decide`].
     pub fn lose(rows: &[LockedRow]) -> Result<(Vec<Self>, Vec<Progress>)> {
+        let mut last_chances: HashMap<Option<Uuid>, u32> = HashMap::new();
+        for row in rows {
+            *last_chances.entry(row.session_id).or_default() +=
+                u32::from(row.standing()?.is_on_last_chance());
+        }
         let lose = |row: &LockedRow| {
-            let ending = Self::decide(row, Ended::Lost, spread(row))?;
+            let in_company = last_chances[&row.session_id] > 1;
+            let ending = Self::decide(row, Ended::Lost { in_company }, spread(row))?;
             let progress = ending.progress(row);
             Ok((ending, progress))
         };

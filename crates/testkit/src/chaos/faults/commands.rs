@@ -330,7 +330,10 @@ pub(super) async fn poison(scene: &Scene) -> Result<()> {
     let end = end_of(scene, &task).await;
     expect(scene, &end, "state", &json!("failed"));
     expect(scene, &end, "cause", &json!("worker_lost"));
-    expect(scene, &end, "losses", &json!(3));
+    // More than three if an innocent one was on its last chance beside it.
+    if !end["losses"].as_i64().is_some_and(|losses| (3..=6).contains(&losses)) {
+        scene.violate(format!("it was given up after {} losses", end["losses"]));
+    }
     if !end["error"].as_str().is_some_and(|error| error.contains("poison")) {
         scene.violate(format!("its error does not say what it is: {}", end["error"]));
     }
