@@ -27,7 +27,7 @@ try_guided() {
     local file=$1 package=$2 kind=$3 test=$4
     # Where bolero has `cargo test` look for them.
     local crashes corpus=$folder/corpus/$test
-    crashes=$PWD/$(dirname "$file")/__fuzz__/${package//-/_}__${test//::/__}/crashes
+    crashes=$PWD/$(dirname "$file")/__fuzz__/${test//::/__}/crashes
     mkdir -p "$corpus" "$crashes"
     # The target is named, so that what runs while building is built without all that.
     CARGO_TARGET_DIR=$folder RUSTC_BOOTSTRAP=1 RUSTFLAGS=$coverage BOLERO_TEST_NAME=$test BOLERO_LIBTEST_HARNESS=1 \
