@@ -110,8 +110,14 @@ async fn what_an_earlier_run_left_is_dead_before_the_next_one_registers() {
 }
 
 async fn until_some<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    until(what, || look().is_some()).await;
-    look().unwrap()
+    // Seen once is seen: a moment later what is there may be about to run another program.
+    let mut found = None;
+    until(what, || {
+        found = look();
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
 }
 
 /// The first child of a process whose own program runs.
@@ -119,7 +125,7 @@ fn child_of(pid: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     let child: u32 = children.split(' ').next()?.parse().ok()?;
     let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
-    line.contains("sleep").then_some(child)
+    line.starts_with("sleep").then_some(child)
 }
 
 /// Whether a process is there and no zombie.
