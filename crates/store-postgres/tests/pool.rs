@@ -36,25 +36,6 @@ async fn poll_times(future: impl Future, times: usize) {
     }
 }
 
-/// Whether the pool's one connection is inside a transaction: its `now()` stands still then.
-async fn in_transaction(store: &PgStore) -> bool {
-    let mut connection = store.pool().acquire().await.unwrap();
-    let mut now = async || -> String {
-        sqlx::query_scalar("SELECT now()::text").fetch_one(&mut *connection).await.unwrap()
-    };
-    now().await == now().await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_begin_that_is_dropped_half_way_leaves_no_open_transaction() {
-    let database = TestDatabase::create().await;
-    let store = one_connection(&database).await;
-    for polls in 1..=40 {
-        poll_times(Box::pin(store.pool().begin()), polls).await;
-        assert!(!in_transaction(&store).await, "after {polls} polls of begin()");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_call_is_not_a_cancelled_step() {
     let database = TestDatabase::create().await;
