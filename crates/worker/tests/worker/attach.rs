@@ -234,9 +234,7 @@ async fn a_result_that_is_refused_however_it_is_told_is_kept_and_holds_up_no_oth
     worker.attached(&fake, 2).await;
     assert_eq!(fake.state().registrations[1].held, [attempts[0].clone()], "or it would run again");
 
-    let settings = worker.settings.clone();
-    worker.served.abort();
-    assert!(worker.served.await.unwrap_err().is_cancelled());
+    let settings = worker.crash().await;
     fake.state().poison = None;
     let second = start(settings).await;
     let told = fake.result(&attempts[0]).await;
@@ -277,10 +275,7 @@ async fn a_result_survives_a_crash_of_the_worker_and_is_delivered_by_the_next() 
     fake.state().report_error = Some(Code::Unavailable);
     let attempt = worker.run(&fake, "echo precious").await;
     until("kept", || worker.shows("distrack_spool_records 1") && fake.state().report_calls > 0).await;
-    let settings = worker.settings.clone();
-    worker.served.abort();
-    assert!(worker.served.await.unwrap_err().is_cancelled());
-
+    let settings = worker.crash().await;
     let second = start(settings).await;
     second.attached(&fake, 2).await;
     assert_eq!(fake.state().registrations[1].held, std::slice::from_ref(&attempt));

@@ -1,5 +1,6 @@
 //! A coordinator of the tests' own making, and a worker that talks to it.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -117,6 +118,16 @@ impl Worker {
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(Duration::from_secs(20), self.served).await.unwrap().unwrap().unwrap();
+    }
+
+    /// Ends it in the middle of whatever it does; what it was set to is for the next one.
+    pub(crate) async fn crash(self) -> Settings {
+        self.served.abort();
+        assert!(self.served.await.unwrap_err().is_cancelled());
+        // The kernel takes everything from a killed process at once; here the last of its threads must have gone.
+        let lock = self.settings.state_dir.join("lock");
+        until("its folder is free", || File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())).await;
+        self.settings
     }
 }
 
