@@ -30,11 +30,15 @@ try_guided() {
     crashes=$PWD/$(dirname "$file")/__fuzz__/${test//::/__}/crashes
     mkdir -p "$corpus" "$crashes"
     # The target is named, so that what runs while building is built without all that.
-    CARGO_TARGET_DIR=$folder RUSTC_BOOTSTRAP=1 RUSTFLAGS=$coverage BOLERO_TEST_NAME=$test BOLERO_LIBTEST_HARNESS=1 \
+    local said
+    said=$(CARGO_TARGET_DIR=$folder RUSTC_BOOTSTRAP=1 RUSTFLAGS=$coverage BOLERO_TEST_NAME=$test BOLERO_LIBTEST_HARNESS=1 \
         BOLERO_LIBFUZZER_ARGS="$corpus $crashes -artifact_prefix=$crashes/ -timeout=10 -max_total_time=$seconds" \
         cargo test --quiet --locked --profile fuzz --target "$machine" --package "$package" "$kind" -- \
-        --exact "$test" --nocapture --test-threads 1 2>&1 | tail -n 5 || return 1
+        --exact "$test" --nocapture --test-threads 1 2>&1) || true
+    tail -n 5 <<<"$said"
     rmdir --parents --ignore-fail-on-non-empty "$crashes"
+    # libFuzzer's last word, which only one that went on to the end has.
+    grep -q "^Done [0-9]* runs in" <<<"$said"
 }
 
 try_random() {

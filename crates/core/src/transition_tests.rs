@@ -131,12 +131,12 @@ proptest! {
     #[test]
     fn every_verdict_is_a_row_of_the_table(
         failures in 0u32..5, losses in 0u32..4, max_attempts in 1u32..6, fail in any::<bool>(),
-        cancel_requested in any::<bool>(), cause in 0usize..=Cause::ALL.len(), lost in any::<bool>(), jitter in 0.0f64..1.0,
+        cancel_requested in any::<bool>(), cause in 0usize..=Cause::ALL.len(), lost in any::<bool>(), in_company in any::<bool>(), jitter in 0.0f64..1.0,
     ) {
         let on_lost = if fail { OnLost::Fail } else { OnLost::Retry };
         let standing = Standing { cancel_requested, ..standing(failures, losses, max_attempts, on_lost) };
         let outcome = Cause::ALL.get(cause).map_or_else(Outcome::success, |cause| Outcome::failure(*cause, "x"));
-        let verdict = standing.verdict(if lost { ALONE } else { reported(&outcome) }, jitter);
+        let verdict = standing.verdict(if lost { Ended::Lost { in_company } } else { reported(&outcome) }, jitter);
         for held in [TaskState::Dispatched, TaskState::Running] {
             let next = held.after(verdict.event).expect("a held attempt may always end");
             prop_assert!(next == TaskState::Pending || next.is_terminal());

@@ -7,4 +7,5 @@ SELECT
     greatest(scheduled_at, created_at) AS "scheduled_at!", now() AS "now!"
 FROM tasks
 WHERE state IN (1, 2) AND session_id = ANY(ARRAY(SELECT id FROM sessions WHERE ended_at IS NOT NULL))
-ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+-- Those of a session together: they are judged by who was lost with whom.
+ORDER BY session_id, id LIMIT $1 FOR UPDATE SKIP LOCKED

@@ -10,4 +10,5 @@ SELECT
     $2 AS "now!: Instant"
 FROM tasks
 WHERE state IN (1, 2) AND session_id IN (SELECT id FROM sessions WHERE ended_at IS NOT NULL)
-ORDER BY id LIMIT $1
+-- Those of a session together: they are judged by who was lost with whom.
+ORDER BY session_id, id LIMIT $1

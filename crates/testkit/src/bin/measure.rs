@@ -1,5 +1,5 @@
-//! `measure PROGRAM [telemetry [EXECUTOR] | against PROGRAM [EXECUTOR]]`: the figures of `docs/performance.md`, or what telemetry costs alone,
-//! or how quick one program is beside another, as a Markdown table on standard output.
+//! `measure PROGRAM [telemetry [EXECUTOR] | against PROGRAM [EXECUTOR]]`: the figures of `docs/performance.md`, or what
+//! telemetry costs alone, or how quick one program is beside another, as a Markdown table on standard output.
 //!
 //! Machines differ by a factor of two from one minute to the next. So every figure stands beside a loop that only
 //! spawns `sh -c 'echo hello'`, run right before and right after it: the ratio is what can be compared.
@@ -43,9 +43,10 @@ async fn main() -> Result<()> {
     let server = Postgres::start()?;
     println!("| what | store | measured | spawn loop, same minute | ratio |\n|---|---|---|---|---|");
     let only = arguments.next();
-    let before = match &only {
-        Some(only) if only == "against" => Some(std::path::absolute(arguments.next().context(USAGE)?)?),
-        _ => None,
+    let before = match only.as_ref().map(|only| only.to_str()) {
+        None | Some(Some("telemetry")) => None,
+        Some(Some("against")) => Some(std::path::absolute(arguments.next().context(USAGE)?)?),
+        Some(_) => bail!(USAGE),
     };
     if only.is_some() {
         let executor = arguments.next();

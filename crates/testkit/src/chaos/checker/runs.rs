@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use crate::chaos::dump::{TaskRow, cause, state};
+use crate::chaos::dump::{Step, TaskRow, cause, state};
 use crate::chaos::effects::Run;
 use crate::chaos::history::History;
 
@@ -191,8 +191,32 @@ const MOST_LOSSES: i32 = 6;
 
 /// I17.
 pub(super) fn nothing_is_lost_too_often(history: &History) -> Vec<Violation> {
-    let lost = history.database.tasks.values().filter(|task| task.losses > MOST_LOSSES);
-    lost.map(|task| Violation::of("I17", &task.id, format!("it was lost {} times", task.losses))).collect()
+    let often = history.database.tasks.values().filter(|task| task.losses > MOST_LOSSES);
+    let mut found: Vec<Violation> = often
+        .map(|task| Violation::of("I17", &task.id, format!("it was lost {} times", task.losses)))
+        .collect();
+    // The third loss of a task, and each one after it.
+    let (mut counts, mut last) = (BTreeMap::<&str, u32>::new(), Vec::new());
+    for step in &history.database.steps {
+        let held = matches!(step.old_state, Some(state::DISPATCHED | state::RUNNING));
+        if held && step.cause == Some(cause::WORKER_LOST) && step.new_state != state::RUNNING {
+            let count = counts.entry(&step.task).or_default();
+            *count += 1;
+            if *count >= 3 {
+                last.push(step);
+            }
+        }
+    }
+    let together = |one: &Step, other: &Step| {
+        one.task != other.task && one.worker == other.worker && one.at.abs_diff(other.at) < 1_000
+    };
+    for step in last.iter().filter(|step| step.new_state == state::PENDING) {
+        if !last.iter().any(|other| together(step, other)) {
+            let what = format!("it was tried again after it was lost alone, at {}", step.at());
+            found.push(Violation::of("I17", &step.task, what));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -136,3 +136,20 @@ fn a_loss_beyond_the_most_is_found() {
     task(&mut history).losses = MOST_LOSSES + 1;
     assert_eq!(nothing_is_lost_too_often(&history).len(), 1);
 }
+
+#[test]
+fn who_is_lost_alone_for_the_third_time_and_tried_again_is_found() {
+    let lost = |at, task: &str| {
+        let step = step(at, state::RUNNING, state::PENDING, (1, 1), (1, 1));
+        Step { task: task.to_owned(), cause: Some(cause::WORKER_LOST), ..step }
+    };
+    let mut history = good();
+    history.database.steps = vec![lost(2_000, TASK), lost(4_000, TASK)];
+    assert!(nothing_is_lost_too_often(&history).is_empty());
+    history.database.steps.push(lost(8_000, TASK));
+    assert_eq!(nothing_is_lost_too_often(&history).len(), 1);
+    history.database.steps.push(lost(8_001, "another"));
+    assert_eq!(nothing_is_lost_too_often(&history).len(), 1, "that one was on no last chance");
+    history.database.steps.splice(0..0, [lost(1_000, "another"), lost(1_500, "another")]);
+    assert!(nothing_is_lost_too_often(&history).is_empty(), "nobody can say which it was");
+}
