@@ -82,7 +82,6 @@ fn a_fleet_without_faults_keeps_every_promise() {
 }
 
 #[test]
-#[ignore = "half a minute and a gigabyte: cargo test --release -p distrack-core --test rules -- --ignored"]
 fn two_coordinators_keep_every_promise_under_two_faults() {
     keeps_every_promise(Bounds { coordinators: 2, faults: 2, epochs: 2, starts_told: false, ..SMALL });
 }
