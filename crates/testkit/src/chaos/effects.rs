@@ -153,8 +153,10 @@ fn read_zeroed(path: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
+    use crate::eventually;
 
     const TASK: &str = "00000000-0000-0000-0000-000000000001";
 
@@ -168,8 +170,8 @@ mod tests {
         assert_eq!(effects.malformed, ["rubbish"]);
     }
 
-    #[test]
-    fn a_process_is_known_by_its_environment_and_its_end_is_seen() {
+    #[tokio::test]
+    async fn a_process_is_known_by_its_environment_and_its_end_is_seen() {
         let task = uuid::Uuid::new_v4().to_string();
         let mut child = Command::new("sleep")
             .arg("600")
@@ -177,7 +179,11 @@ mod tests {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let found = processes_of_tasks(|one| one == task);
+        // A process that is just being started has no environment yet: `spawn` returns a moment before.
+        let found = eventually(Duration::from_secs(10), "the environment of the process", || async {
+            Some(processes_of_tasks(|one| one == task)).filter(|found| !found.is_empty())
+        });
+        let found = found.await;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].epoch, 3);
         let mut effects = read(&format!("{task} 3 start {} 7.00 -\n", child.id()));
