@@ -9,7 +9,8 @@ use crate::outcome::{Cause, Outcome};
 use crate::retry::{OnLost, RetryPolicy};
 use crate::state::TaskState;
 
-/// Losing its worker this often makes a task a poison task: it fails instead of taking down a fourth.
+/// Losing its worker this often, the last time without another that may have been the cause, makes a task a poison task:
+/// it fails instead of taking down a fourth.
 pub const POISON_LOSSES: u32 = 3;
 /// Losing its worker this often does so even if another task may have been the cause each time.
 pub const MOST_LOSSES: u32 = 2 * POISON_LOSSES;
