@@ -11,7 +11,7 @@ import (
 
 // How many tasks run at a time unless told otherwise: the best of what was tried on 2 cores.
 const (
-	shellWorkers = 16
+	shellWorkers = 100
 	noopWorkers  = 1000
 )
 

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -88,6 +89,7 @@ func run(ctx context.Context, workers int, args []string) error {
 		return err
 	}
 	measured.Peer, measured.Version, measured.Mode = "river", version(), mode
+	measured.Seconds, measured.Rate = math.Round(measured.Seconds*1000)/1000, math.Round(measured.Rate*10)/10
 	return json.NewEncoder(os.Stdout).Encode(measured)
 }
 
