@@ -1,0 +1,1 @@
+export default { scenario: { startTime: Date.now() }, vu: { metrics: { tags: {} } } };
