@@ -1,6 +1,6 @@
 # What a developer types. CI runs the same: .ci/run.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos mutations fuzz measure dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
+.PHONY: help run test chaos mutations fuzz measure loadtest-check dashboards observability live-queries fmt lint doc deny queries queries-check migrations ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ fuzz: ## Fuzz what reads foreign bytes: bodies, messages, the spool, traceparent
 measure: ## Print the figures of docs/performance.md, as this machine gives them
 	cargo build --workspace --release --locked --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/measure" "$${CARGO_TARGET_DIR:-target}/release/distrack"
+
+loadtest-check: ## Check the load test's scripts: types, pure parts, requests
+	cargo build --release --locked --package distrack
+	@scripts/loadtest.sh "$${CARGO_TARGET_DIR:-target}/release/distrack"
 
 dashboards: ## Write the Grafana dashboards from their source
 	cargo run --release --locked --package distrack-dashboards
