@@ -19,7 +19,7 @@ import (
 // The schema that a run has for itself.
 const schema = "distrack_peer_river"
 
-// A client may hold this many connections to work, which were never all in use at a time.
+// The connections that a client may hold to work. Completions go to the database in batches, whatever the workers.
 const connections = 16
 
 // shellArgs asks for `sh -c 'echo hello'`, whose output is read and dropped: River has no place for it.
