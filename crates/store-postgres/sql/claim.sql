@@ -41,14 +41,14 @@ due AS MATERIALIZED (
     WHERE $5::text[] IS NULL OR lanes.queue = ANY($5)
 ),
 picked AS MATERIALIZED (
-    SELECT ARRAY(
-        SELECT id FROM due ORDER BY rank, due_at, id LIMIT (SELECT COALESCE(cardinality(sessions), 0) FROM seats)
-    ) AS ids
+    SELECT row_number() OVER (ORDER BY rank, due_at, id) AS seat, id AS task_id FROM due
+    ORDER BY seat LIMIT (SELECT COALESCE(cardinality(sessions), 0) FROM seats)
 )
 UPDATE tasks SET
     state = 1, epoch = epoch + 1, attempt = attempt + 1,
-    session_id = (SELECT sessions FROM seats)[array_position((SELECT ids FROM picked), id)],
-    worker = (SELECT names FROM seats)[array_position((SELECT ids FROM picked), id)],
+    -- By number: a join of the two would be one of few rows to the planner, and a loop in a loop.
+    session_id = (SELECT sessions FROM seats)[seat],
+    worker = (SELECT names FROM seats)[seat],
     picked_at = now(), started_at = NULL, finished_at = NULL,
     cause = NULL, exit_code = NULL, signal = NULL, error = NULL,
     max_rss_bytes = NULL, cpu_user_us = NULL, cpu_system_us = NULL,
@@ -57,13 +57,15 @@ UPDATE tasks SET
     attempt_trace_id = CASE
         WHEN $8::smallint = 0 OR ($8 < 0 AND attempt = 0 AND now() - created_at <= interval '15 minutes')
         THEN substr(traceparent, 4, 32)
-        ELSE (SELECT traces FROM seats)[array_position((SELECT ids FROM picked), id)]
+        ELSE (SELECT traces FROM seats)[seat]
     END,
     attempt_trace_mode = CASE
         WHEN $8::smallint = 0 OR ($8 < 0 AND attempt = 0 AND now() - created_at <= interval '15 minutes') THEN 0 ELSE 1
     END,
-    attempt_span_id = (SELECT spans FROM seats)[array_position((SELECT ids FROM picked), id)]
-WHERE id = ANY((SELECT ids FROM picked)::uuid[]) AND state = 0
+    attempt_span_id = (SELECT spans FROM seats)[seat]
+FROM picked
+-- One by one by their ids: whatever the statistics say of an index of pending tasks, it is not to be read whole for this.
+WHERE id = task_id AND state + 0 = 0
 RETURNING
     id, epoch, attempt, session_id AS "session_id!", queue, spec, traceparent, tracestate,
     attempt_trace_id AS "attempt_trace_id!", attempt_span_id AS "attempt_span_id!",

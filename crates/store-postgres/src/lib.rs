@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod budget;
 mod claim;
+mod complete;
 mod ending;
 mod explain;
 mod hints;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, Output};
 use distrack_store::shared::{Batch, Changed, LockedRow, to_bigint, to_micros};
-use distrack_store::{AttemptReport, Reported, StoreError};
+use distrack_store::{AttemptReport, Receipt, Reported, StoreError};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::split;
+use crate::complete::complete;
 use crate::ending;
 use crate::trouble::{commit_error, store_error};
 
@@ -18,6 +19,25 @@ pub(crate) async fn report(
     connection: &mut PgConnection,
     reports: Vec<AttemptReport>,
 ) -> Result<(Reported, Changed)> {
+    let completed = complete(connection, &reports).await?;
+    let ended: Vec<bool> = reports.iter().map(|report| completed.contains_key(&report.attempt)).collect();
+    let others: Vec<_> =
+        reports.into_iter().filter(|report| !completed.contains_key(&report.attempt)).collect();
+    let (mut reported, mut changed) = match others.is_empty() {
+        true => Default::default(),
+        false => judge(connection, others).await?,
+    };
+    let mut judged = reported.receipts.into_iter();
+    let receipts =
+        ended.iter().filter_map(|ended| if *ended { Some(Receipt::Recorded) } else { judged.next() });
+    reported.receipts = receipts.collect();
+    changed.done |= !completed.is_empty();
+    reported.progress.extend(completed.into_values());
+    Ok((reported, changed))
+}
+
+/// Judges reports against the rows of their tasks, and writes what follows.
+async fn judge(connection: &mut PgConnection, reports: Vec<AttemptReport>) -> Result<(Reported, Changed)> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.attempt.task.as_uuid()).collect();
     let mut transaction = connection.begin().await.map_err(store_error)?;
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)

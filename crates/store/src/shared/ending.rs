@@ -88,17 +88,16 @@ impl LockedRow {
     /// The attempt as it stands, at the beginning of a step. Never fails: this is only told, and what of it cannot be
     /// read must not keep an attempt from its end.
     pub(super) fn progress(&self) -> Progress {
-        let ids = self.attempt_trace_id.as_deref().zip(self.attempt_span_id.as_deref());
-        let trace = ids.and_then(|(trace_id, span_id)| {
-            let submission = trace(&self.traceparent, &self.tracestate).ok()?;
-            Some(TraceContext { trace_id: hex(trace_id).ok()?, span_id: hex(span_id).ok()?, ..submission })
-        });
         Progress {
             attempt: self.attempt_ref(),
             number: u32::try_from(self.attempt).unwrap_or_default(),
             queue: self.queue.parse().unwrap_or_default(),
             worker: self.worker.clone(),
-            trace,
+            trace: position(
+                &self.traceparent,
+                &self.tracestate,
+                self.attempt_trace_id.as_deref().zip(self.attempt_span_id.as_deref()),
+            ),
             scheduled_at: self.scheduled_at,
             picked_at: self.picked_at.unwrap_or(self.now),
             started_at: self.started_at,
@@ -119,6 +118,59 @@ impl LockedRow {
             cancel_requested: self.cancel_requested,
             policy: policy(self.max_attempts, self.backoff_initial_ms, self.backoff_max_ms, self.on_lost)?,
         })
+    }
+}
+
+/// An attempt's own position in its trace, if what is stored of it can be read.
+fn position(traceparent: &str, tracestate: &str, ids: Option<(&str, &str)>) -> Option<TraceContext> {
+    let (trace_id, span_id) = ids?;
+    let submission = trace(traceparent, tracestate).ok()?;
+    Some(TraceContext { trace_id: hex(trace_id).ok()?, span_id: hex(span_id).ok()?, ..submission })
+}
+
+/// A row of `complete`: an attempt that succeeded, as it ended.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each field is the column of its name")]
+pub struct CompletedRow {
+    pub id: Uuid,
+    pub epoch: i64,
+    pub attempt: i32,
+    pub queue: String,
+    pub worker: Option<String>,
+    pub traceparent: String,
+    pub tracestate: String,
+    pub attempt_trace_id: Option<String>,
+    pub attempt_span_id: Option<String>,
+    pub scheduled_at: DateTime<Utc>,
+    pub picked_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: DateTime<Utc>,
+    /// Whether its start was not known before.
+    pub starts: bool,
+}
+
+impl CompletedRow {
+    /// The attempt.
+    pub fn attempt_ref(&self) -> AttemptRef {
+        AttemptRef { task: self.id.into(), epoch: self.epoch }
+    }
+}
+
+impl From<CompletedRow> for Progress {
+    fn from(row: CompletedRow) -> Self {
+        let ids = row.attempt_trace_id.as_deref().zip(row.attempt_span_id.as_deref());
+        Self {
+            attempt: row.attempt_ref(),
+            number: u32::try_from(row.attempt).unwrap_or_default(),
+            queue: row.queue.parse().unwrap_or_default(),
+            trace: position(&row.traceparent, &row.tracestate, ids),
+            worker: row.worker,
+            scheduled_at: row.scheduled_at,
+            picked_at: row.picked_at,
+            started_at: row.started_at,
+            starts: row.starts && row.started_at.is_some(),
+            end: Some(ProgressEnd { at: row.finished_at, cause: None, next: TaskState::Completed }),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod token;
 mod value;
 
 pub use audit::{AuditRow, NoteRow, earliest_of_batch};
-pub use ending::{Changed, Ending, EndingRow, LockedRow};
+pub use ending::{Changed, CompletedRow, Ending, EndingRow, LockedRow};
 pub use explain::{AHEAD_LIMIT, Concerned, ServingRow, counted, is_in_line};
 pub use held::{HeldRow, admit, overtaken, released_of, sort_held, sort_left};
 pub use report::Batch;

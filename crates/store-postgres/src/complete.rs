@@ -1,0 +1,105 @@
+//! The end that most attempts come to, in one statement: a success, said by the session that holds the attempt.
+//!
+//! Nothing of a success depends on what the task permits, so that its row need not be read and judged first. Whatever
+//! the statement leaves out is judged like every other report.
+
+use std::collections::{HashMap, HashSet};
+
+use distrack_core::{AttemptRef, TaskId};
+use distrack_store::shared::{CompletedRow, to_bigint, to_micros};
+use distrack_store::{AttemptEvent, AttemptReport, Progress};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::Result;
+use crate::trouble::commit_error;
+
+/// Ends the attempts that `reports` say have succeeded, in a transaction of its own; returns what became of those that
+/// are ended by it.
+pub(crate) async fn complete(
+    connection: &mut PgConnection,
+    reports: &[AttemptReport],
+) -> Result<HashMap<AttemptRef, Progress>> {
+    let mut rows = Columns::default();
+    let (mut told, mut twice) = (HashSet::new(), HashSet::new());
+    for report in reports {
+        if !told.insert(report.attempt.task) {
+            twice.insert(report.attempt.task);
+        }
+    }
+    reports.iter().for_each(|report| rows.push(report, &twice));
+    if rows.id.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let completed = rows.write(connection).await?;
+    Ok(completed.into_iter().map(|row| (row.attempt_ref(), row.into())).collect())
+}
+
+#[derive(Default)]
+struct Columns {
+    id: Vec<Uuid>,
+    epoch: Vec<i64>,
+    session: Vec<Uuid>,
+    ago_us: Vec<i64>,
+    ran_us: Vec<Option<i64>>,
+    max_rss_bytes: Vec<Option<i64>>,
+    cpu_user_us: Vec<Option<i64>>,
+    cpu_system_us: Vec<Option<i64>>,
+    /// None where nothing was printed.
+    stdout_head: Vec<Option<Vec<u8>>>,
+    stdout_tail: Vec<Option<Vec<u8>>>,
+    stdout_bytes: Vec<i64>,
+    stderr_head: Vec<Option<Vec<u8>>>,
+    stderr_tail: Vec<Option<Vec<u8>>>,
+    stderr_bytes: Vec<i64>,
+}
+
+impl Columns {
+    /// Takes a success that its own session tells, unless the same call tells more of its task.
+    fn push(&mut self, report: &AttemptReport, twice: &HashSet<TaskId>) {
+        let AttemptEvent::Finished { ago, ran, outcome, output } = &report.event else { return };
+        let Some(session) = report.session else { return };
+        if outcome.cause.is_some() || twice.contains(&report.attempt.task) {
+            return;
+        }
+        self.id.push(report.attempt.task.as_uuid());
+        self.epoch.push(report.attempt.epoch);
+        self.session.push(session.as_uuid());
+        self.ago_us.push(to_micros(*ago));
+        self.ran_us.push(ran.map(to_micros));
+        self.max_rss_bytes.push(outcome.usage.and_then(|usage| usage.max_rss_bytes).map(to_bigint));
+        self.cpu_user_us.push(outcome.usage.map(|usage| to_micros(usage.cpu_user)));
+        self.cpu_system_us.push(outcome.usage.map(|usage| to_micros(usage.cpu_system)));
+        let printed = |bytes: &Vec<u8>| (!output.is_empty()).then(|| bytes.clone());
+        self.stdout_head.push(printed(&output.stdout.head));
+        self.stdout_tail.push(printed(&output.stdout.tail));
+        self.stdout_bytes.push(to_bigint(output.stdout.bytes));
+        self.stderr_head.push(printed(&output.stderr.head));
+        self.stderr_tail.push(printed(&output.stderr.tail));
+        self.stderr_bytes.push(to_bigint(output.stderr.bytes));
+    }
+
+    async fn write(&self, connection: &mut PgConnection) -> Result<Vec<CompletedRow>> {
+        sqlx::query_file_as!(
+            CompletedRow,
+            "sql/complete.sql",
+            &self.id,
+            &self.epoch,
+            &self.session,
+            &self.ago_us,
+            &self.ran_us as &[Option<i64>],
+            &self.max_rss_bytes as &[Option<i64>],
+            &self.cpu_user_us as &[Option<i64>],
+            &self.cpu_system_us as &[Option<i64>],
+            &self.stdout_head as &[Option<Vec<u8>>],
+            &self.stdout_tail as &[Option<Vec<u8>>],
+            &self.stdout_bytes,
+            &self.stderr_head as &[Option<Vec<u8>>],
+            &self.stderr_tail as &[Option<Vec<u8>>],
+            &self.stderr_bytes,
+        )
+        .fetch_all(connection)
+        .await
+        .map_err(commit_error)
+    }
+}
