@@ -16,8 +16,9 @@ use crate::testing::{assignment, instruments, runner};
 async fn an_attempt_whose_code_panics_is_reported_interrupted_and_gives_its_slot_back() {
     let dir = tempfile::tempdir().unwrap();
     let (items, mut inbox) = unbounded_channel();
-    let (spool, thread, _) = Spool::open(dir.path(), true, items.clone(), instruments()).unwrap();
     let held = Arc::new(Held::new(1, instruments()));
+    let (spool, thread, _) =
+        Spool::open(dir.path(), true, held.counts(), items.clone(), instruments()).unwrap();
     let registration = Registration { session: SessionId::new(), attach: 1 };
     held.registered(registration);
     let execute = Arc::new(Execute {

@@ -11,8 +11,6 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::spool::Spooled;
 
-/// How long a result waits for others.
-const FINISHED_WAITS: Duration = Duration::from_millis(2);
 /// How long a start waits: most commands have ended by then, and their result says when they started.
 const STARTED_WAITS: Duration = Duration::from_millis(20);
 /// How long an item that cannot be delivered waits for its next turn, so that others have theirs.
@@ -38,7 +36,6 @@ pub(crate) enum Item {
 pub(crate) struct Outbox {
     started: VecDeque<(Instant, AttemptRef, Moment)>,
     finished: VecDeque<Spooled>,
-    finished_due: Option<Instant>,
     /// What is to go alone, because it spoilt a batch or may have, in the order of when.
     alone: VecDeque<(Instant, Item)>,
 }
@@ -60,18 +57,15 @@ impl Outbox {
         let now = Instant::now();
         match item {
             Item::Started(attempt, since) => self.started.push_back((now + STARTED_WAITS, attempt, since)),
-            Item::Finished(spooled) => {
-                self.finished.push_back(spooled);
-                self.finished_due.get_or_insert(now + FINISHED_WAITS);
-            }
+            Item::Finished(spooled) => self.finished.push_back(spooled),
         }
     }
 
     /// When the next batch is to go; `None` when there is nothing to send.
     pub(crate) fn due(&self) -> Option<Instant> {
         let started = self.started.front().map(|(due, ..)| *due);
-        let full = self.finished.len() >= MAX_BATCH;
-        let finished = self.finished_due.map(|due| if full { Instant::now() } else { due });
+        // A result has waited for others before: those of one sync come together.
+        let finished = (!self.finished.is_empty()).then(Instant::now);
         let alone = self.alone.front().map(|(due, _)| *due);
         [started, finished, alone].into_iter().flatten().min()
     }
@@ -103,9 +97,6 @@ impl Outbox {
             }
             batch.finished.extend(self.finished.pop_front());
         }
-        if self.finished.is_empty() {
-            self.finished_due = None;
-        }
         batch
     }
 
@@ -117,7 +108,6 @@ impl Outbox {
         let now = Instant::now();
         for spooled in batch.finished.into_iter().rev() {
             self.finished.push_front(spooled);
-            self.finished_due = Some(now);
         }
         for (attempt, since) in batch.started.into_iter().rev() {
             self.started.push_front((now, attempt, since));

@@ -338,7 +338,9 @@ async fn a_command_gets_none_of_the_descriptors_that_a_worker_has_open() {
     let dir = tempfile::tempdir().unwrap();
     let _identity = crate::identity::Identity::open(dir.path()).unwrap();
     let (items, _inbox) = tokio::sync::mpsc::unbounded_channel();
-    let (_spool, thread, _) = crate::spool::Spool::open(dir.path(), true, items, instruments()).unwrap();
+    let held = crate::held::Held::new(1, instruments());
+    let (_spool, thread, _) =
+        crate::spool::Spool::open(dir.path(), true, held.counts(), items, instruments()).unwrap();
     let other = assignment("echo open; sleep 60");
     let (_handle, signal) = stop::channel();
     let runner = runner(&dir.path().join("output"));

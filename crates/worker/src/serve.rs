@@ -127,9 +127,14 @@ impl Worker {
         // more than one start and one result.
         let (items, inbox) = mpsc::unbounded_channel();
         let spool_dir = identity.dir.join("spool");
-        let (spool, spool_thread, undelivered) =
-            Spool::open(&spool_dir, settings.commands.is_none(), items.clone(), instruments.clone())
-                .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
+        let (spool, spool_thread, undelivered) = Spool::open(
+            &spool_dir,
+            settings.commands.is_none(),
+            held.counts(),
+            items.clone(),
+            instruments.clone(),
+        )
+        .map_err(|source| ServeError::StateDir { path: spool_dir, source })?;
         held.restore(undelivered);
 
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());

@@ -11,14 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use distrack_core::{AttemptRef, TraceContext};
 use distrack_proto::{convert, v1};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::clock::Moment;
+use crate::held::Counts;
 use crate::identity::boot_id;
 use crate::journal::{self, Journal, MOST_BYTES, Opened};
 use crate::metrics::Instruments;
@@ -26,6 +28,8 @@ use crate::outbox::Item;
 
 /// How many requests one sync serves.
 const BATCH: usize = 1024;
+/// How long a result waits for those of other attempts that run, to share a sync and a report with them.
+const GATHER_FOR: Duration = Duration::from_millis(3);
 /// How long a disk that refused is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -121,12 +125,13 @@ impl Spool {
     pub(crate) fn open(
         dir: &Path,
         threaded: bool,
+        running: watch::Receiver<Counts>,
         deliver: UnboundedSender<Item>,
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
         let boot = boot_id();
         let opened = Journal::open(dir, &boot)?;
-        Self::start(opened, boot, MOST_BYTES, threaded, deliver, instruments)
+        Self::start(opened, boot, MOST_BYTES, threaded, running, deliver, instruments)
     }
 
     fn start(
@@ -134,6 +139,7 @@ impl Spool {
         boot: String,
         most_bytes: u64,
         threaded: bool,
+        running: watch::Receiver<Counts>,
         deliver: UnboundedSender<Item>,
         instruments: Instruments,
     ) -> io::Result<(Self, SpoolThread, Vec<AttemptRef>)> {
@@ -152,6 +158,7 @@ impl Spool {
         let full = Arc::<AtomicBool>::default();
         let mut keeper = Keeper {
             journal,
+            running,
             boot,
             unwritten: Vec::new(),
             most_bytes,
@@ -211,6 +218,7 @@ impl SpoolThread {
 #[derive(Debug)]
 struct Keeper {
     journal: Journal,
+    running: watch::Receiver<Counts>,
     boot: String,
     /// What the disk refused.
     unwritten: Vec<(AttemptRef, Vec<u8>)>,
@@ -231,7 +239,7 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            open = self.serve(first.into_iter().chain(inbox.try_iter()).take(BATCH));
+            open = self.serve(gather(first, inbox, &self.running, GATHER_FOR));
         }
     }
 
@@ -314,6 +322,32 @@ impl Keeper {
     fn tidy(&mut self, at_end: bool) {
         if let Err(error) = self.journal.tidy(at_end) {
             warn!(%error, "the spool cannot be made smaller");
+        }
+    }
+}
+
+/// What one sync serves: the request that came first, and whatever comes while others run, for as long as a result has
+/// the `patience`.
+fn gather(
+    first: Option<Request>,
+    inbox: &mpsc::Receiver<Request>,
+    running: &watch::Receiver<Counts>,
+    patience: Duration,
+) -> Vec<Request> {
+    let until = Instant::now() + patience;
+    let mut requests = Vec::from_iter(first);
+    loop {
+        requests.extend(inbox.try_iter().take(BATCH.saturating_sub(requests.len())));
+        let results = requests.iter().filter(|request| matches!(request, Request::Keep(_))).count();
+        // An attempt whose result is here may still be counted among those that run.
+        let expected = results > 0 && requests.len() < BATCH && running.borrow().running > results;
+        let left = until.saturating_duration_since(Instant::now());
+        if !expected || left.is_zero() {
+            return requests;
+        }
+        match inbox.recv_timeout(left) {
+            Ok(request) => requests.push(request),
+            Err(_) => return requests,
         }
     }
 }

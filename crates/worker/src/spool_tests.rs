@@ -21,8 +21,14 @@ struct Open {
 fn open(dir: &Path) -> Open {
     let (deliver, delivered) = unbounded_channel();
     let instruments = instruments();
-    let (spool, thread, restored) = Spool::open(dir, true, deliver, instruments.clone()).unwrap();
+    let (spool, thread, restored) =
+        Spool::open(dir, true, nobody_else(), deliver, instruments.clone()).unwrap();
     Open { spool, thread, delivered, restored, instruments }
+}
+
+/// No attempt runs that a result could wait for.
+fn nobody_else() -> watch::Receiver<Counts> {
+    watch::channel(Counts::default()).1
 }
 
 /// A spool on a disk that can be made to refuse.
@@ -36,7 +42,15 @@ fn open_small(dir: &Path, most_bytes: u64) -> (Open, Arc<Refusal>) {
     let instruments = instruments();
     let opened = Journal::open(dir, "boot").unwrap();
     let refusal = opened.journal.refusal();
-    let started = Spool::start(opened, "boot".to_owned(), most_bytes, true, deliver, instruments.clone());
+    let started = Spool::start(
+        opened,
+        "boot".to_owned(),
+        most_bytes,
+        true,
+        nobody_else(),
+        deliver,
+        instruments.clone(),
+    );
     let (spool, thread, restored) = started.unwrap();
     (Open { spool, thread, delivered, restored, instruments }, refusal)
 }
@@ -86,6 +100,29 @@ fn a_result_is_on_the_disk_before_it_is_delivered_and_comes_back_after_a_crash()
     let mut second = open(dir.path());
     assert_eq!(second.restored, [kept.attempt]);
     assert_eq!(next(&mut second), kept);
+}
+
+#[test]
+fn a_result_waits_for_those_of_others_that_run_and_for_nobody_else() {
+    let running = |running| watch::channel(Counts { running, held: 0 }).1;
+    let keep = || Request::Keep(spooled());
+    let patience = Duration::from_secs(15);
+    let began = Instant::now();
+    let (requests, inbox) = mpsc::channel();
+    assert_eq!(gather(Some(keep()), &inbox, &running(1), patience).len(), 1, "it is the only one");
+    let acknowledge = Request::Acknowledge(Vec::new());
+    assert_eq!(gather(Some(acknowledge), &inbox, &running(9), patience).len(), 1, "nothing is to be synced");
+    requests.send(keep()).unwrap();
+    let later = std::thread::spawn(move || requests.send(keep()).map(|()| requests));
+    assert_eq!(gather(Some(keep()), &inbox, &running(3), patience).len(), 3, "two others run");
+    let requests = later.join().unwrap().unwrap();
+    assert!(began.elapsed() < patience);
+    assert_eq!(
+        gather(Some(keep()), &inbox, &running(2), Duration::ZERO).len(),
+        1,
+        "the other one takes long"
+    );
+    drop(requests);
 }
 
 #[test]
