@@ -87,7 +87,7 @@ impl Default for Settings {
             coordinators: vec!["localhost:8080".to_owned()],
             advertise_host: None,
             // Commands mostly wait.
-            slots: u32::try_from(cores * 4).unwrap_or(u32::MAX),
+            slots: u32::try_from(cores * 16).unwrap_or(u32::MAX),
             queues: None,
             labels: BTreeMap::new(),
             output_dir: PathBuf::from("worker_output"),

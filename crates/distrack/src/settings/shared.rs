@@ -218,7 +218,7 @@ impl Running {
 
 fn default_slots() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores.saturating_mul(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS)
+    u32::try_from(cores.saturating_mul(16)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS)
 }
 
 /// The host of every address that names none.

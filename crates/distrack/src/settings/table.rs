@@ -229,7 +229,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "slots",
         &[Up, Worker],
         "N",
-        Found("4 for each core"),
+        Found("16 for each core"),
         "How many commands a worker runs at once; commands mostly wait",
     ),
     list("queues", &[Up, Worker], "QUEUE,...", Found("all"), "The queues that the worker serves"),
