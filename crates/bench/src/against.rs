@@ -87,7 +87,14 @@ mod tests {
         let ratio =
             Ratio { to: to.to_owned(), calibrator: 1.0, unsteady: 0.0, values: Values::of(rounds.to_vec()) };
         let values = Values::of(vec![1.0]);
-        Figure { name: name.to_owned(), unit: String::new(), better, values, ratios: vec![ratio] }
+        Figure {
+            name: name.to_owned(),
+            unit: String::new(),
+            better,
+            beside: Vec::new(),
+            values,
+            ratios: vec![ratio],
+        }
     }
 
     #[test]

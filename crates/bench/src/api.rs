@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::http::{Answer, Call, Connection};
 use crate::settings::Server;
 use crate::stamp::Stamp;
+use crate::whole::micros;
 
 /// Tasks of one batch, and of one page.
 pub(crate) const PAGE: usize = 1_000;
@@ -175,8 +176,8 @@ impl Api {
     /// The phases of a task.
     pub(crate) async fn phases(&self, id: &str) -> Result<Phases> {
         let told: Told = self.read(format!("/v1/tasks/{id}/trace")).await?;
-        let micros = |step: Step| (step.phase, (step.duration_seconds * 1e6).round() as i64);
-        Ok(Phases(told.timeline.into_iter().map(micros).collect()))
+        let lasted = |step: Step| (step.phase, micros(step.duration_seconds));
+        Ok(Phases(told.timeline.into_iter().map(lasted).collect()))
     }
 
     /// Where a task's last trace is shown, if the scheduler knows a Jaeger.
@@ -211,10 +212,9 @@ impl Api {
 }
 
 /// Asks `what` of each, a few at a time, and returns the answers in the order of the questions.
-pub(crate) async fn each<'a, T, Asked, F>(of: &'a [T], what: Asked) -> Result<Vec<F::Ok>>
+pub(crate) async fn each<'a, T, R, F>(of: &'a [T], what: impl Fn(&'a T) -> F) -> Result<Vec<R>>
 where
-    Asked: Fn(&'a T) -> F,
-    F: futures::TryFuture<Error = anyhow::Error> + Future<Output = Result<F::Ok>>,
+    F: Future<Output = Result<R>>,
 {
     stream::iter(of).map(what).buffered(AT_ONCE).try_collect().await
 }

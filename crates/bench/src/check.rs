@@ -88,10 +88,10 @@ impl Checks {
         checks
     }
 
-    /// Checks that each task printed this.
-    pub(crate) async fn outputs(&mut self, api: &Api, ids: &[String], text: &str) -> Result<()> {
-        let right = each(ids, |id| api.printed(id, text)).await?;
-        for (id, right) in ids.iter().zip(right) {
+    /// Checks that each task printed its text.
+    pub(crate) async fn outputs(&mut self, api: &Api, expected: &[(String, String)]) -> Result<()> {
+        let right = each(expected, |(id, text)| api.printed(id, text)).await?;
+        for ((id, _), right) in expected.iter().zip(right) {
             if right {
                 self.outputs += 1;
             } else {

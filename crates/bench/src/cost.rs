@@ -10,6 +10,7 @@ use crate::hops::HopReport;
 use crate::metrics::Scrape;
 use crate::target::database::{self, Counters};
 use crate::target::{System, process};
+use crate::whole::whole;
 
 /// Everything that is counted, at one moment.
 struct Reading {
@@ -102,9 +103,8 @@ impl Meter {
             self.wal_bytes += now.wal_bytes - began.wal_bytes;
         }
         let attempts = |scrape: &Scrape| scrape.sum("distrack_attempts_total");
-        let counted = attempts(&now.scrape)
-            .zip(attempts(&began.scrape))
-            .map(|(now, began)| (now - began).round() as u64);
+        let counted =
+            attempts(&now.scrape).zip(attempts(&began.scrape)).map(|(now, began)| whole(now - began));
         Ok((counted, coordinators(&now.scrape, &began.scrape)))
     }
 
@@ -122,6 +122,16 @@ impl Meter {
             wal_bytes_per_task: database.map(|_| self.wal_bytes / tasks),
             dead_rows: database.map(|counters| counters.dead_rows),
         })
+    }
+
+    /// Resident bytes of each role and dead rows, now. Of a system that is not ours, as its services tell it.
+    pub(crate) async fn sample(&mut self) -> Result<(BTreeMap<String, u64>, Option<f64>)> {
+        let dead_rows = self.counters().await?.map(|counters| counters.dead_rows);
+        let memory = match self.processes.is_empty() {
+            true => Scrape::of(&self.metrics).await.resident(),
+            false => self.memory().into_iter().map(|(role, memory)| (role, memory.resident)).collect(),
+        };
+        Ok((memory, dead_rows))
     }
 
     /// The memory of each role now, beside what it was before any load.
@@ -183,7 +193,7 @@ fn coordinators(now: &Scrape, began: &Scrape) -> Vec<HopReport> {
     ];
     let told = |(hop, metric, label): (&str, &str, &str)| {
         let (count, [p50, p99]) = now.since(began, metric, label, [0.5, 0.99])?;
-        let (p50, p99, count) = (p50 * 1e3, p99 * 1e3, count as u64);
+        let (p50, p99, count) = (p50 * 1e3, p99 * 1e3, whole(count));
         Some(HopReport { hop: hop.to_owned(), clock: "coordinator".to_owned(), p50, p99, count })
     };
     hops.into_iter().filter_map(told).collect()

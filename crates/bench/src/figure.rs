@@ -49,6 +49,9 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) better: Better,
+    /// The calibrators that it is to be compared with, the most telling one first; those that could be measured are in
+    /// `ratios`.
+    pub(crate) beside: Vec<String>,
     /// The median of the rounds, and their range.
     #[serde(flatten)]
     pub(crate) values: Values,
@@ -117,7 +120,15 @@ fn figure(name: &str, rounds: &[Round]) -> Option<Figure> {
     let (first, _) = points.first()?;
     let ratios = first.to.iter().filter_map(|calibrator| ratio(*calibrator, &points)).collect();
     let values = Values::of(points.iter().map(|(point, _)| point.value).collect());
-    Some(Figure { name: name.to_owned(), unit: first.unit.to_owned(), better: first.better, values, ratios })
+    let beside = first.to.iter().map(|calibrator| calibrator.as_str().to_owned()).collect();
+    Some(Figure {
+        name: name.to_owned(),
+        unit: first.unit.to_owned(),
+        better: first.better,
+        beside,
+        values,
+        ratios,
+    })
 }
 
 /// `None` where the calibrator was not measured around each round.

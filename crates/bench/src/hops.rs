@@ -116,7 +116,7 @@ pub(crate) struct HopReport {
 pub(crate) struct Slow {
     pub(crate) task_id: String,
     pub(crate) trace_id: String,
-    /// From when it could run to its end, in milliseconds.
+    /// From when it could run to its end, in milliseconds; in a drain from its claim.
     pub(crate) total: f64,
     pub(crate) worst_hop: String,
     pub(crate) worst: f64,
@@ -130,18 +130,28 @@ pub(crate) struct Slow {
 pub(crate) struct Hops {
     each: Vec<Latencies>,
     slowest: Vec<Slow>,
+    /// Whether a task's time begins when it is claimed, since it waits in line on purpose.
+    from_claim: bool,
 }
 
 impl Hops {
     /// Of no task yet.
     pub(crate) fn new() -> Self {
-        Self { each: Hop::ALL.map(|_| Latencies::new()).into(), slowest: Vec::new() }
+        Self { each: Hop::ALL.map(|_| Latencies::new()).into(), slowest: Vec::new(), from_claim: false }
+    }
+
+    /// The same, of tasks that wait in line on purpose: which of them are slow is told from their claim on.
+    pub(crate) fn from_the_claim() -> Self {
+        Self { from_claim: true, ..Self::new() }
     }
 
     /// Adds a task.
-    pub(crate) fn add(&mut self, task: &Task, way: Way) {
+    pub(crate) fn add(&mut self, task: &Task, mut way: Way) {
         for (hop, latencies) in Hop::ALL.into_iter().zip(&mut self.each) {
             latencies.record_micros(way.at(hop));
+        }
+        if self.from_claim {
+            way.ready = 0;
         }
         let total = way.total() as f64 / 1e3;
         if self.slowest.len() == SLOWEST && self.slowest[SLOWEST - 1].total >= total {

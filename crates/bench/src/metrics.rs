@@ -7,10 +7,15 @@ use anyhow::Result;
 use crate::api::Api;
 use crate::http::Call;
 use crate::settings::Server;
+use crate::whole::whole;
 
-/// Series of several services, each with its labels as they are written.
+/// What several services say.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scrape(Vec<(String, f64)>);
+pub(crate) struct Scrape {
+    /// Each series with its labels as they are written.
+    series: Vec<(String, f64)>,
+    resident: BTreeMap<String, u64>,
+}
 
 /// A histogram over all its series: how many observations are at most each bound.
 type Buckets = BTreeMap<u64, f64>;
@@ -20,18 +25,26 @@ impl Scrape {
     pub(crate) async fn of(addresses: &[String]) -> Self {
         let mut all = Self::default();
         for address in addresses {
-            if let Ok(text) = text(address).await
-                && text.contains("distrack_build_info")
-            {
-                all.0.extend(series(&text));
+            let Ok(text) = text(address).await else { continue };
+            let one = Self { series: series(&text).collect(), resident: BTreeMap::new() };
+            if let Some(role) = one.role() {
+                let bytes = whole(one.sum("process_resident_memory_bytes").unwrap_or(0.0));
+                let known = all.resident.entry(role.to_owned()).or_default();
+                *known = bytes.max(*known);
+                all.series.extend(one.series);
             }
         }
         all
     }
 
-    /// Whether nobody answered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Resident bytes of the largest process of each role.
+    pub(crate) fn resident(self) -> BTreeMap<String, u64> {
+        self.resident
+    }
+
+    fn role(&self) -> Option<&str> {
+        let (labels, _) = self.named("distrack_build_info").next()?;
+        labels.split("role=\"").nth(1)?.split('"').next()
     }
 
     /// The sum of a metric over all its series; `None` if nobody has it.
@@ -42,7 +55,7 @@ impl Scrape {
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
-        self.0.iter().filter_map(move |(series, value)| {
+        self.series.iter().filter_map(move |(series, value)| {
             let labels = series.strip_prefix(name)?;
             (labels.is_empty() || labels.starts_with('{')).then_some((labels, *value))
         })
@@ -118,7 +131,7 @@ mod tests {
     use super::*;
 
     fn scrape(lines: &[&str]) -> Scrape {
-        Scrape(series(&lines.join("\n")).collect())
+        Scrape { series: series(&lines.join("\n")).collect(), resident: BTreeMap::new() }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Progress {
 
 fn bar(done: usize, of: usize) -> String {
     let done = done.min(of);
-    let full = if of == 0 { WIDTH } else { done * WIDTH / of };
+    let full = (done * WIDTH).checked_div(of).unwrap_or(WIDTH);
     format!("[{}{}] {done}/{of}", "#".repeat(full), "-".repeat(WIDTH - full))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::bench::Sample;
 use crate::check::Checks;
 use crate::cost::{Cost, Resident};
 use crate::figure::Figure;
@@ -27,8 +28,6 @@ pub(crate) struct Report {
     /// The machine that measured.
     pub(crate) machine: MachineReport,
     pub(crate) workloads: Vec<WorkloadReport>,
-    /// Memory by role, where the processes are ours.
-    pub(crate) memory: BTreeMap<String, Resident>,
     /// Whether no task was lost and none ran twice.
     pub(crate) good: bool,
 }
@@ -81,6 +80,10 @@ pub(crate) struct WorkloadReport {
     pub(crate) slowest: Vec<Slow>,
     pub(crate) checks: Checks,
     pub(crate) cost: Cost,
+    /// Memory by role, where the processes are ours.
+    pub(crate) memory: BTreeMap<String, Resident>,
+    /// Memory and dead rows in the course of a long load.
+    pub(crate) samples: Vec<Sample>,
     /// What one should know of these figures.
     pub(crate) notes: Vec<String>,
 }

@@ -1,13 +1,12 @@
 //! One run from its start to its report.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::against::{self, Earlier};
-use crate::bench::{Bench, Outcome};
+use crate::bench::{Bench, Known, Outcome, submission};
 use crate::calibrate::Machine;
 use crate::cost::Meter;
 use crate::figure::{Round, figures};
@@ -16,7 +15,7 @@ use crate::progress::Progress;
 use crate::report::{FORMAT, MachineReport, Report, SystemReport, WorkloadReport};
 use crate::settings::{Settings, Target, Workload};
 use crate::table;
-use crate::target::{self, Started};
+use crate::target::{self, Started, System};
 use crate::workload::{self, drain};
 
 /// How a run came out.
@@ -41,10 +40,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<V
     // Read first: that it is missing should not be said after ten minutes.
     let earlier = settings.against.as_deref().map(Earlier::read).transpose()?;
     let mut started = Started::nothing()?;
-    let mut progress = Progress::new();
-    progress.phase("starting");
     let measured = tokio::select! {
-        report = Box::pin(measure(&settings, &mut started, progress)) => report.map(Some),
+        report = Box::pin(measure(&settings, &mut started, Progress::new())) => report.map(Some),
         () = stop => Ok(None),
     };
     let stopped = started.stop().await;
@@ -76,10 +73,49 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<V
     })
 }
 
-async fn measure(settings: &Settings, started: &mut Started, progress: Progress) -> Result<Report> {
-    let system = target::ready(settings, started).await?;
-    let machine = Machine::of(&system, settings.load.connections, exchange(&system.api).await?);
-    let system_report = SystemReport {
+async fn measure(settings: &Settings, started: &mut Started, mut progress: Progress) -> Result<Report> {
+    let run = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+    let mut known = Known { run: run.clone(), ..Known::default() };
+    let (mut system_report, mut workloads) = (None, Vec::new());
+    let mut running = None;
+    for workload in &settings.workloads {
+        let mut bench = match running.take() {
+            Some(bench) => bench,
+            None => {
+                progress.phase("starting");
+                let system = target::ready(settings, started).await?;
+                system_report.get_or_insert_with(|| describe(settings, &system));
+                let meter = Meter::of(&system).await?;
+                let mut bench =
+                    Bench { system, load: settings.load.clone(), progress: Progress::new(), meter, known };
+                drain::warm_up(&mut bench).await?;
+                bench
+            }
+        };
+        let connections = settings.load.connections;
+        let exchange = exchange(&bench.system, &settings.load.queue).await?;
+        let machine = Machine::of(&bench.system, connections, exchange);
+        workloads.push(rounds(*workload, settings, &machine, &mut bench).await?);
+        // Each of our own begins with nothing, so that no workload depends on what another one left behind.
+        if bench.system.is_own {
+            known = Known { backlog: Vec::new(), ..bench.known };
+        } else {
+            (known, running) = (Known::default(), Some(bench));
+        }
+    }
+    Ok(Report {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION"),
+        run,
+        system: system_report.context("there is no workload")?,
+        machine: MachineReport::this(),
+        good: workloads.iter().all(|workload| workload.checks.is_good()),
+        workloads,
+    })
+}
+
+fn describe(settings: &Settings, system: &System) -> SystemReport {
+    SystemReport {
         started: if system.is_own { "own" } else { "running" },
         server: system.api.server().uri.to_string(),
         store: system.kind.as_str(),
@@ -89,33 +125,7 @@ async fn measure(settings: &Settings, started: &mut Started, progress: Progress)
             Target::Own(own) => Some(own.coordinators),
             Target::Running(_) => None,
         },
-    };
-    let meter = Meter::of(&system).await?;
-    let mut bench = Bench {
-        system,
-        load: settings.load.clone(),
-        progress,
-        meter,
-        run: uuid::Uuid::new_v4().simple().to_string()[..12].to_owned(),
-        marks: 0,
-        submitted: 1.0,
-        capacity: BTreeMap::new(),
-    };
-    drain::warm_up(&mut bench).await?;
-    let mut workloads = Vec::new();
-    for workload in &settings.workloads {
-        workloads.push(rounds(*workload, settings, &machine, &mut bench).await?);
     }
-    Ok(Report {
-        format: FORMAT,
-        version: env!("CARGO_PKG_VERSION"),
-        run: bench.run.clone(),
-        system: system_report,
-        machine: MachineReport::this(),
-        memory: bench.meter.resident(),
-        good: workloads.iter().all(|workload| workload.checks.is_good()),
-        workloads,
-    })
 }
 
 /// All rounds of a workload, with the machine's own measure before, between and after them.
@@ -141,6 +151,7 @@ async fn rounds(
         before = after;
         all.add(outcome);
     }
+    bench.empty().await?;
     let mut hops = all.hops.report();
     hops.extend(all.more_hops);
     Ok(WorkloadReport {
@@ -156,15 +167,17 @@ async fn rounds(
         slowest: all.hops.slowest(&bench.system.api).await,
         checks: all.checks,
         cost: bench.meter.cost().await?,
+        memory: bench.meter.resident(),
+        samples: all.samples,
         notes: all.notes,
     })
 }
 
 /// A submission, and what the scheduler answers to it: the bare server reads and answers as much.
-async fn exchange(api: &crate::api::Api) -> Result<(Call, Value)> {
-    let call = Call::post("/schedule", json!({"command": "echo hello", "delay_seconds": 3600.0}).to_string());
-    let answer: Value = serde_json::from_slice(&api.call(&call).await?.good()?)?;
+async fn exchange(system: &System, queue: &str) -> Result<(Call, Value)> {
+    let call = Call::post("/schedule", submission("run-00000000", queue).to_string());
+    let answer: Value = serde_json::from_slice(&system.api.call(&call).await?.good()?)?;
     let id = answer["task_id"].as_str().context("a submission is answered with an id")?;
-    api.cancel(id).await?;
+    system.api.cancel(id).await?;
     Ok((call, answer))
 }

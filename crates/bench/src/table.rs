@@ -1,6 +1,7 @@
 //! A report as a person reads it.
 
 use crate::against::Compared;
+use crate::bench::Sample;
 use crate::figure::{Figure, Ratio};
 use crate::report::{Report, WorkloadReport};
 
@@ -19,9 +20,6 @@ pub(crate) fn report(report: &Report, compared: Option<&[Compared]>) -> String {
     )];
     parts.push(figures(&report.workloads));
     parts.extend(report.workloads.iter().map(workload));
-    if !report.memory.is_empty() {
-        parts.push(memory(report));
-    }
     parts.extend(compared.map(against));
     parts.push(verdict(report));
     parts.join("\n\n")
@@ -37,9 +35,10 @@ fn figures(workloads: &[WorkloadReport]) -> String {
             format!("{} {}", number(values.median), figure.unit),
             format!("{} to {}", number(values.low), number(values.high)),
         ];
-        match figure.ratios.split_first() {
-            None => row.extend(["-", "not measured", "-", "-"].map(str::to_owned)),
-            Some((first, _)) => row.extend(beside(figure, first)),
+        match (figure.ratios.first(), figure.beside.first()) {
+            (Some(first), _) => row.extend(beside(figure, first)),
+            (None, Some(wanted)) => row.extend([wanted, "not measured", "-", "-"].map(str::to_owned)),
+            (None, None) => {}
         }
         rows.push(row);
         for ratio in figure.ratios.iter().skip(1) {
@@ -96,7 +95,11 @@ fn workload(workload: &WorkloadReport) -> String {
         let rows: Vec<_> = workload.slowest.iter().map(slow).collect();
         lines.push(table(&["SLOWEST", "TOTAL", "WORST HOP", "TRACE"], &rows));
     }
+    lines.extend(samples(workload));
     lines.push(cost(workload));
+    if !workload.memory.is_empty() {
+        lines.push(memory(workload));
+    }
     lines.push(checks(workload));
     lines.extend(workload.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
@@ -138,14 +141,33 @@ fn checks(workload: &WorkloadReport) -> String {
     line
 }
 
-fn memory(report: &Report) -> String {
-    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
-    let rows: Vec<_> = report
-        .memory
-        .iter()
-        .map(|(role, memory)| vec![role.clone(), mib(memory.at_rest), mib(memory.after), mib(memory.peak)])
-        .collect();
-    table(&["MEMORY", "AT REST", "AFTER", "PEAK"], &rows)
+fn memory(workload: &WorkloadReport) -> String {
+    let mib = |bytes: u64| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
+    let told = workload.memory.iter().map(|(role, memory)| {
+        format!(
+            "{role} {} MiB at rest, {} after, {} at most",
+            mib(memory.at_rest),
+            mib(memory.after),
+            mib(memory.peak)
+        )
+    });
+    format!("memory: {}", told.collect::<Vec<_>>().join("; "))
+}
+
+fn samples(workload: &WorkloadReport) -> Option<String> {
+    let roles: Vec<&String> = workload.samples.first()?.memory.keys().collect();
+    let row = |sample: &Sample| {
+        let mut row = vec![format!("{:.0} s", sample.seconds)];
+        let mib = |bytes: &u64| format!("{:.1} MiB", *bytes as f64 / f64::from(1 << 20));
+        row.extend(roles.iter().map(|role| sample.memory.get(*role).map_or_else(|| "-".to_owned(), mib)));
+        row.push(sample.dead_rows.map_or_else(|| "-".to_owned(), |rows| format!("{rows:.0}")));
+        row
+    };
+    let names = roles.iter().map(|role| role.to_uppercase());
+    let head: Vec<String> =
+        std::iter::once("AT".to_owned()).chain(names).chain(["DEAD ROWS".to_owned()]).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    Some(table(&head, &workload.samples.iter().map(row).collect::<Vec<_>>()))
 }
 
 fn against(compared: &[Compared]) -> String {

@@ -1,5 +1,6 @@
 //! A bare HTTP server: reads JSON of a submission's size and answers JSON of its answer's size, and does nothing else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const LASTS: Duration = Duration::from_secs(1);
 struct Submitted {
     command: String,
     delay_seconds: f64,
+    queue: String,
+    labels: BTreeMap<String, String>,
 }
 
 /// Requests a second over so many connections, each answered with `answer`, from the client that measures submissions.
@@ -44,10 +47,10 @@ async fn schedule(
     Json(task): Json<Submitted>,
 ) -> (StatusCode, Json<Value>) {
     // What was read must be used, or the optimiser may leave the reading out.
-    let status = if task.command.is_empty() || task.delay_seconds < 0.0 {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::CREATED
-    };
+    let good = task.delay_seconds >= 0.0
+        && !task.command.is_empty()
+        && !task.queue.is_empty()
+        && !task.labels.is_empty();
+    let status = if good { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
     (status, Json(Value::clone(&answer)))
 }

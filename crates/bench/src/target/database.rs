@@ -31,7 +31,7 @@ impl ThrowAway {
     }
 
     /// Drops it, whoever is still connected.
-    pub(crate) async fn discard(self) -> Result<()> {
+    pub(crate) async fn discard(&self) -> Result<()> {
         let mut connection = connect(&self.server).await?;
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let dropped = connection.execute(AssertSqlSafe(drop)).await;

@@ -5,7 +5,7 @@ mod own;
 pub(crate) mod process;
 mod service;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +25,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Started {
     folder: TempDir,
+    systems: usize,
     database: Option<ThrowAway>,
     services: Vec<Service>,
     metrics: Vec<String>,
@@ -35,24 +36,28 @@ impl Started {
     pub(crate) fn nothing() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("distrack-bench-").tempdir();
         let folder = folder.context("cannot make a folder for the run")?;
-        Ok(Self { folder, database: None, services: Vec::new(), metrics: Vec::new() })
+        Ok(Self { folder, systems: 0, database: None, services: Vec::new(), metrics: Vec::new() })
     }
 
-    fn root(&self) -> &Path {
-        self.folder.path()
+    /// The folder of the system that is started now.
+    fn root(&self) -> PathBuf {
+        self.folder.path().join(self.systems.to_string())
     }
 
-    /// Stops all of it and removes what it left.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    /// Stops all of it and drops its database. May be given up half-way and done again.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         self.services.iter().for_each(Service::terminate);
         let deadline = Instant::now() + STOP_LIMIT;
         for service in &mut self.services {
             service.stopped(deadline).await;
         }
-        match self.database.take() {
-            Some(database) => database.discard().await,
-            None => Ok(()),
+        self.services.clear();
+        self.metrics.clear();
+        if let Some(database) = &self.database {
+            database.discard().await?;
         }
+        self.database = None;
+        Ok(())
     }
 }
 
@@ -94,9 +99,12 @@ pub(crate) struct System {
     pub(crate) fleet: (usize, u64),
 }
 
-/// Makes a system ready.
+/// Makes a system ready; one of our own is a fresh one.
 pub(crate) async fn ready(settings: &Settings, started: &mut Started) -> Result<System> {
-    let folder = started.root().to_owned();
+    started.stop().await?;
+    started.systems += 1;
+    let folder = started.root();
+    std::fs::create_dir(&folder).context("cannot make a folder for the run")?;
     let (server, kind, database) = match &settings.target {
         Target::Running(server) => {
             let kind = if settings.database_url.is_some() { Kind::Postgres } else { Kind::Unknown };

@@ -28,7 +28,7 @@ pub(super) async fn start(own: &Own, server: Option<&DatabaseUrl>, started: &mut
 /// Everything in one process.
 async fn up(own: &Own, started: &mut Started) -> Result<String> {
     ensure!(own.coordinators == 1, "--coordinators: one process has one; --database_url gives each its own");
-    let root = started.root().to_owned();
+    let root = started.root();
     let mut flags: Vec<String> = ["scheduler_port", "coordinator_port", "worker_port", "metrics_port"]
         .map(|port| format!("--{port}=:0"))
         .into();
@@ -46,7 +46,7 @@ async fn fleet(own: &Own, database: &DatabaseUrl, started: &mut Started) -> Resu
     // In a variable: whoever lists processes sees their arguments.
     let database = [("DISTRACK_DATABASE_URL".to_owned(), database.0.clone())];
     let variables: Vec<_> = own.variables.iter().chain(&database).cloned().collect();
-    Service::start(&own.program, "migrate", 1, &[], &variables, started.root())?.end(MIGRATE_LIMIT).await?;
+    Service::start(&own.program, "migrate", 1, &[], &variables, &started.root())?.end(MIGRATE_LIMIT).await?;
     let flags = ["--scheduler_port=:0".to_owned(), json()];
     let scheduler =
         one(&begin(own, "scheduler", 1, &flags, &database, started)?.listening(1).await?, "scheduler_port")?;
@@ -79,7 +79,7 @@ fn begin<'a>(
     started: &'a mut Started,
 ) -> Result<&'a mut Service> {
     let variables: Vec<_> = own.variables.iter().chain(more).cloned().collect();
-    let service = Service::start(&own.program, role, number, flags, &variables, started.root())?;
+    let service = Service::start(&own.program, role, number, flags, &variables, &started.root())?;
     started.services.push(service);
     started.services.last_mut().context("it was just added")
 }

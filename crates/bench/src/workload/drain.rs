@@ -7,12 +7,12 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::ended::{all_ended, until_each_has};
-use crate::api::{Accepted, PAGE};
+use crate::api::{Accepted, PAGE, Task};
 use crate::bench::{Bench, Outcome};
 use crate::calibrate::Calibrator;
 use crate::check::Checks;
 use crate::figure::Point;
-use crate::settings::Workload;
+use crate::hops::Hops;
 use crate::stamp::Stamp;
 
 /// What runs the tasks.
@@ -30,14 +30,6 @@ impl Executor {
         match self {
             Self::Process => "process",
             Self::Noop => "noop",
-        }
-    }
-
-    /// The workload that drains such tasks.
-    pub(crate) fn drained_by(self) -> Workload {
-        match self {
-            Self::Process => Workload::Shell,
-            Self::Noop => Workload::Noop,
         }
     }
 
@@ -74,27 +66,30 @@ pub(crate) async fn round(bench: &mut Bench, executor: Executor) -> Result<Outco
     let (attempts, more_hops) = bench.meter.stop(count).await?;
     outcome.more_hops = more_hops;
     let tasks = until_each_has(|| bench.marked(&drained.mark, &drained.first)).await?;
-    let last = tasks.iter().filter_map(crate::api::Task::ended_at).max().context("no task has ended")?;
+    let last = tasks.iter().filter_map(Task::ended_at).max().context("no task has ended")?;
     let rate = tasks.len() as f64 / last.seconds_since(drained.first.scheduled_at);
-    bench.capacity.insert(executor.as_str(), rate);
+    bench.known.capacity.insert(executor.as_str(), rate);
     outcome.points.push(match executor {
         Executor::Process => Point::rate("shell.drained", "tasks/s", rate, &[Calibrator::Spawn]),
         Executor::Noop => Point::rate("noop.drained", "tasks/s", rate, &[Calibrator::ClaimFinish]),
     });
+    // Most of them wait in line on purpose.
+    outcome.hops = Hops::from_the_claim();
     outcome.hops.add_all(&tasks);
     outcome.checks = Checks::of(&drained.ids, &tasks, &["completed"]);
     if let Some(attempts) = attempts.filter(|_| bench.system.is_own) {
         outcome.checks.attempts(attempts, count);
     }
     if executor == Executor::Process {
-        outcome.checks.outputs(&bench.system.api, &drained.ids, "hello\n").await?;
+        let expected: Vec<_> = drained.ids.into_iter().map(|id| (id, "hello\n".to_owned())).collect();
+        outcome.checks.outputs(&bench.system.api, &expected).await?;
     }
     Ok(outcome)
 }
 
 /// What the system drains a second, measured on few tasks if nothing better is known.
 pub(crate) async fn capacity(bench: &mut Bench, executor: Executor) -> Result<f64> {
-    if let Some(known) = bench.capacity.get(executor.as_str()) {
+    if let Some(known) = bench.known.capacity.get(executor.as_str()) {
         return Ok(*known);
     }
     let phase = format!("what it drains of {}, to choose a load", executor.as_str());
@@ -102,9 +97,9 @@ pub(crate) async fn capacity(bench: &mut Bench, executor: Executor) -> Result<f6
     let count = bench.load.tasks.unwrap_or(executor.tasks() / 2);
     let drained = submit_and_wait(bench, executor, count).await?;
     let tasks = until_each_has(|| bench.marked(&drained.mark, &drained.first)).await?;
-    let last = tasks.iter().filter_map(crate::api::Task::ended_at).max().context("no task has ended")?;
+    let last = tasks.iter().filter_map(Task::ended_at).max().context("no task has ended")?;
     let rate = tasks.len() as f64 / last.seconds_since(drained.first.scheduled_at);
-    bench.capacity.insert(executor.as_str(), rate);
+    bench.known.capacity.insert(executor.as_str(), rate);
     Ok(rate)
 }
 
@@ -116,7 +111,7 @@ pub(crate) async fn warm_up(bench: &mut Bench) -> Result<()> {
     let task = task(bench, Executor::Process, &mark);
     let began = Instant::now();
     let accepted = bench.system.api.submit_batch(&vec![task; count]).await?;
-    bench.submitted = count as f64 / began.elapsed().as_secs_f64();
+    bench.known.submitted = count as f64 / began.elapsed().as_secs_f64();
     let ids = ids(accepted);
     all_ended(&bench.system.api, &ids, &mut bench.progress).await
 }
@@ -124,10 +119,10 @@ pub(crate) async fn warm_up(bench: &mut Bench) -> Result<()> {
 async fn submit_and_wait(bench: &mut Bench, executor: Executor, count: usize) -> Result<Drained> {
     for _ in 0..TRIES {
         let mark = bench.mark();
-        let lead = LEAD + 2.0 * count as f64 / bench.submitted;
+        let lead = LEAD + 2.0 * count as f64 / bench.known.submitted;
         let began = Instant::now();
         let (first, accepted) = submit(bench, executor, count, &mark, lead).await?;
-        bench.submitted = count as f64 / began.elapsed().as_secs_f64();
+        bench.known.submitted = count as f64 / began.elapsed().as_secs_f64();
         let late =
             accepted.iter().map(|task| task.created_at).max().is_some_and(|last| last >= first.scheduled_at);
         let ids = ids(std::iter::once(first.clone()).chain(accepted));
