@@ -151,7 +151,7 @@ mod tests {
         let steady: Vec<Task> = (0..4_000).map(|n| task(n, 5)).collect();
         let [first, last] = Quarters::of(&steady).unwrap().ends();
         assert!((last.0 / first.0 - 1.0).abs() < 0.02 && last.1 == first.1, "{first:?} {last:?}");
-        let slower: Vec<Task> = (0..4_000).map(|n| task(n, 5 + n / 20)).collect();
+        let slower: Vec<Task> = (0..4_000).map(|n| task(n, 5 + n * n / 40_000)).collect();
         let [first, last] = Quarters::of(&slower).unwrap().ends();
         assert!(last.0 < first.0 && last.1 > 3.0 * first.1, "{first:?} {last:?}");
     }

@@ -215,9 +215,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         &[Bench],
         "URL",
         Found("SQLite with --self; otherwise the database is not measured"),
-        "A PostgreSQL. With --self the server on which a database is made for the run, and dropped after it, by a user \
-         who may do that; otherwise the schedulers' own, in which a schema of its own is made and dropped to measure what \
-         it does without distrack",
+        "A PostgreSQL: with --self a server on which a database is made for the run and dropped, otherwise the \
+         schedulers' own, in which a schema is made and dropped to measure what it does without distrack",
     ),
     setting(
         "data_dir",

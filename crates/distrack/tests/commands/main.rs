@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod bench;
 mod client;
 mod explain;
 mod https;
