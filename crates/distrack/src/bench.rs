@@ -94,7 +94,7 @@ impl Bench {
         let load = load(&mut args);
         let rounds = count(&mut args, "rounds", 100);
         let against = args.text("against").map(Into::into);
-        let fail_below = args.one("fail_below", |text| positive(text));
+        let fail_below = args.one("fail_below", positive);
         if fail_below.is_some() && against.is_none() {
             args.problems().add("--fail_below: needs --against=FILE, to compare with");
         }

@@ -79,7 +79,8 @@ async fn a_bench_of_a_running_system_ends_what_it_left_waiting_and_compares_with
         "submit",
         "mixed",
         "--rate=40",
-        "--duration=500ms",
+        "--tasks=20",
+        "--duration=300ms",
         "--connections=4",
         "--rounds=1",
         "--json",
@@ -117,6 +118,7 @@ async fn a_bench_of_a_running_system_ends_what_it_left_waiting_and_compares_with
         &server,
         "submit",
         "--duration=200ms",
+        "--tasks=20",
         "--connections=4",
         "--rounds=1",
         &against,
@@ -134,9 +136,10 @@ async fn a_bench_of_a_running_system_ends_what_it_left_waiting_and_compares_with
 async fn an_interrupted_bench_over_postgres_stops_its_processes_and_drops_its_database() {
     let server = TestDatabase::create().await;
     let temporary = tempfile::tempdir().unwrap();
-    let running = Running::start_with(&["bench", "--self", "shell", "--rounds=9"], |command| {
-        command.env("TMPDIR", temporary.path()).env("DISTRACK_DATABASE_URL", server.url());
-    });
+    let running =
+        Running::start_with(&["bench", "--self", "shell", "--tasks=100", "--rounds=20"], |command| {
+            command.env("TMPDIR", temporary.path()).env("DISTRACK_DATABASE_URL", server.url());
+        });
     running.says("shell: round 1").await;
     let folder = std::fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap().path();
     let below = format!("HOME={}", folder.display());
