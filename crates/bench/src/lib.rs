@@ -2,7 +2,7 @@
 //!
 //! It knows the HTTP API and nothing else of distrack, and a database only to measure that by itself. A figure is what a
 //! workload gave, divided by what a calibrator gave right before and right after it: machines differ by a factor of two from
-//! one minute to the next. Start reading at [`run`].
+//! one minute to the next. Start reading at [`run()`].
 
 mod against;
 mod api;

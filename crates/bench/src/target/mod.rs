@@ -17,6 +17,8 @@ use database::ThrowAway;
 use service::Service;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long a running system may have no worker.
+const WORKER_LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 /// How long processes have to stop by themselves.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -124,7 +126,7 @@ pub(crate) async fn ready(settings: &Settings, started: &mut Started) -> Result<
     };
     let api = Api::new(server);
     let fleet = match &settings.target {
-        Target::Running(_) => api.fleet().await?,
+        Target::Running(_) => any_alive(&api).await?,
         Target::Own(own) => all_alive(&api, own.workers, &mut started.services).await?,
     };
     let processes = started.services.iter().map(|service| (service.role(), service.pid())).collect();
@@ -142,6 +144,18 @@ fn guessed(server: &Server) -> Vec<String> {
 pub(crate) fn is_local(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Waits a little for a worker: a system that was only just started may have none yet.
+async fn any_alive(api: &Api) -> Result<(usize, u64)> {
+    let deadline = Instant::now() + WORKER_LIMIT;
+    loop {
+        match api.fleet().await? {
+            (0, _) if Instant::now() > deadline => bail!("no worker is alive: nothing would run"),
+            (0, _) => tokio::time::sleep(LOOK).await,
+            fleet => return Ok(fleet),
+        }
+    }
 }
 
 async fn all_alive(api: &Api, workers: usize, services: &mut [Service]) -> Result<(usize, u64)> {

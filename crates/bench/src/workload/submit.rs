@@ -33,7 +33,8 @@ pub(crate) async fn round(bench: &mut Bench) -> Result<Outcome> {
     let (_, more_hops) = bench.meter.stop(single.good).await?;
     outcome.more_hops = more_hops;
     outcome.points.push(Point::rate("submit.single", "tasks/s", single.rate(), &[BareHttp, Commits]));
-    let tasks = vec![submission(&mark, &bench.load.queue); PAGE];
+    let size = bench.load.tasks.unwrap_or(PAGE).min(PAGE);
+    let tasks = vec![submission(&mark, &bench.load.queue); size];
     let batch = Call::post("/v1/tasks/batch", json!({"tasks": tasks}).to_string());
     let batch = hammer(&server, &batch, BATCHES, lasts, Kept::Ids).await?;
     outcome.points.push(Point::rate("submit.batch", "tasks/s", batch.rate(), &[Insert]));
