@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::argv::{self, Help};
+use crate::bench::Bench;
 use crate::cert::{self, Cert};
 use crate::client::{self, Client};
 use crate::exits;
@@ -33,6 +34,8 @@ pub(crate) enum Plan {
     Cert(Cert),
     /// Ask a service.
     Health(Health),
+    /// Measure a system.
+    Bench(Bench),
     /// Talk to a scheduler.
     Client(Client),
 }
@@ -84,6 +87,7 @@ fn read(name: &str, matches: &ArgMatches, environment: Environment, problems: &m
         Role::Migrate => both(roles::Migrate::read(reader), reader, Plan::Migrate)?,
         Role::Token => Plan::Token(Token::read(matches, reader)?),
         Role::Health => Plan::Health(Health::read(matches, reader)?),
+        Role::Bench => Plan::Bench(Bench::read(matches, reader)?),
         Role::Client => Plan::Client(client::read(name, matches, reader)?),
     })
 }
@@ -112,7 +116,7 @@ struct Service {
     examples: &'static str,
 }
 
-const SERVICES: [Service; 7] = [
+const SERVICES: [Service; 8] = [
     Service {
         role: Role::Up,
         about: "Start everything on this machine: one process, no database to set up",
@@ -163,6 +167,23 @@ const SERVICES: [Service; 7] = [
                address from the same variables and file as the service.",
         examples: "Examples:\n  distrack health worker\n  distrack health --url=http://coordinator:9080",
     },
+    Service {
+        role: Role::Bench,
+        about: "Measure a distrack, beside what the machine itself can do",
+        long: "Measures a running distrack, or with --self one that it starts itself and throws away. Each figure \
+               stands beside a calibrator: a loop that does the same to the machine without distrack, right before \
+               and right after. The machine is another one each minute, so compare the ratios. Checks by the effects \
+               that nothing was lost and nothing ran twice.\n\n\
+               Workloads: shell (commands, all due at once), noop (the same without a process), latency (how soon a \
+               task starts, idle and at half load), submit (submissions alone), deep (on time while very many wait), \
+               mixed (writers, readers and cancels at once), soak (a steady load for long).\n\n\
+               On a running distrack the tasks are real: they are labelled bench=RUN-N, and what still waits at the end \
+               is cancelled.",
+        examples: "Examples:\n  distrack bench --self\n  distrack bench --self shell --tasks=20000 --workers=2\n  \
+                   distrack bench --self --database_url=postgres://me:secret@localhost/postgres --json >before.json\n  \
+                   distrack bench --self --database_url=postgres://me:secret@localhost/postgres --against=before.json\n  \
+                   distrack bench --url=http://scheduler:8081 latency submit",
+    },
 ];
 
 const ABOUT: &str =
@@ -199,6 +220,7 @@ fn service(service: &Service) -> Command {
     let command = match service.role {
         Role::Health => Health::arguments(command),
         Role::Token => Token::arguments(command),
+        Role::Bench => Bench::arguments(command),
         Role::Up | Role::Scheduler | Role::Coordinator | Role::Worker | Role::Migrate | Role::Client => {
             command
         }
@@ -221,6 +243,8 @@ fn argument(setting: &Setting) -> Arg {
     // A warning that one sets says yes by itself.
     let argument = match setting.name {
         "insecure_no_auth" => argument.num_args(0..=1).default_missing_value("true"),
+        // What a thing to be measured is called elsewhere, and of health.
+        "server" => argument.visible_alias("url"),
         _ => argument,
     };
     argument.help(format!("{} [env: {variables}] [default: {default}]", setting.help))

@@ -19,7 +19,7 @@ pub(crate) const UNREACHABLE: u8 = 6;
 pub(crate) const SUBMIT_WAITED: u8 = 124;
 /// `submit --wait` cannot tell how the task ended; as `timeout(1)` has it for a failure of its own.
 pub(crate) const SUBMIT_FAILED: u8 = 125;
-/// A second Ctrl-C.
+/// A second Ctrl-C; of `bench` the first one.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// For the end of the help.
@@ -32,7 +32,7 @@ Exit codes:
   4    waiting for the database took longer than --wait (migrate)
   5    the task's state forbids it (cancel, retry)
   6    the scheduler does not answer, or cannot serve now
-  130  a second Ctrl-C: stopped at once
+  130  a second Ctrl-C: stopped at once; bench: the first one
 submit --wait exits with the command's own code: 128 + n if signal n ended it, 1 for another
 failure, 124 if the task had not ended in time, 125 if it was accepted and distrack cannot tell how
 it ended; its id is on standard error.

@@ -5,6 +5,7 @@
 
 mod argv;
 mod banner;
+mod bench;
 mod cert;
 mod certificate;
 mod cli;

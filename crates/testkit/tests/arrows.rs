@@ -9,7 +9,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate with the crates of ours that it may be built from.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
+    ("distrack-bench", &[]),
     ("distrack-core", &[]),
     ("distrack-dashboards", &[]),
     ("distrack-telemetry", &["distrack-core"]),
@@ -40,6 +41,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     (
         "distrack",
         &[
+            "distrack-bench",
             "distrack-core",
             "distrack-telemetry",
             "distrack-transport",
@@ -69,7 +71,8 @@ const FOR_TESTS: [&str; 5] = [
 
 /// Crates that bring a database's driver with them.
 const DRIVERS: [&str; 5] = ["sqlx", "sqlx-core", "sqlx-postgres", "sqlx-sqlite", "libsqlite3-sys"];
-const MAY_SEE_A_DRIVER: [&str; 3] = ["distrack-store-postgres", "distrack-store-sqlite", "distrack-testkit"];
+const MAY_SEE_A_DRIVER: [&str; 4] =
+    ["distrack-bench", "distrack-store-postgres", "distrack-store-sqlite", "distrack-testkit"];
 
 /// What a crate depends on: for itself and its build script, for its tests, and only if a feature asks for it.
 struct Dependencies {

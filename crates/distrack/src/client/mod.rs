@@ -27,7 +27,6 @@ use failure::Failure;
 use list::List;
 use logs::Logs;
 use submit::Submit;
-use token::Token;
 use trace::Trace;
 use view::View;
 use why::Why;
@@ -37,6 +36,7 @@ pub(crate) use args::Args;
 pub(crate) use failure::reason;
 pub(crate) use output::{Format, line, plain, table};
 pub(crate) use tls::Trusted;
+pub(crate) use token::Token;
 
 use crate::exits;
 use crate::settings::Reader;

@@ -11,7 +11,7 @@ pub(crate) struct Token(HeaderValue);
 
 impl Token {
     /// The one that `--token_file` names, else that of the variable, else that of a file named elsewhere.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let variable = reader.layers().environment().get("DISTRACK_TOKEN");
         let by_flag = reader.given("token_file").is_some_and(|given| given.is_flag());
         match variable {
@@ -38,7 +38,7 @@ impl Token {
     }
 
     /// The value of `Authorization`.
-    pub(super) fn header(&self) -> HeaderValue {
+    pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 }

@@ -48,6 +48,7 @@ pub(crate) async fn run(plan: Plan) -> u8 {
         Plan::Token(token) => token.run().await.unwrap_or_else(|error| failed(&error)),
         Plan::Cert(cert) => cert.run().unwrap_or_else(|error| failed(&error)),
         Plan::Health(health) => health.run().await,
+        Plan::Bench(bench) => bench.run().await.unwrap_or_else(|error| failed(&error)),
         Plan::Client(client) => client::run(client).await,
     }
 }

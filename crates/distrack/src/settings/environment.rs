@@ -51,6 +51,12 @@ impl Environment {
         given.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(fallback)))
     }
 
+    /// The variables whose names begin so.
+    pub(crate) fn beginning(&self, with: &str) -> impl Iterator<Item = (String, String)> {
+        let named = self.variables.iter().filter(move |(name, _)| name.starts_with(with));
+        named.map(|(name, value)| (name.clone(), value.clone()))
+    }
+
     /// The variables that every command gets.
     pub(crate) fn for_commands(&self) -> BTreeMap<String, String> {
         ["PATH", "HOME", "LANG", "TZ", "TMPDIR"]

@@ -19,6 +19,8 @@ pub(crate) enum Role {
     Health,
     /// The commands that talk to a scheduler.
     Client,
+    /// Measures a system.
+    Bench,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
             Self::Token => "token",
             Self::Health => "health",
             Self::Client => "the client commands",
+            Self::Bench => "bench",
         }
     }
 }

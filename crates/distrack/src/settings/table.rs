@@ -82,7 +82,7 @@ const fn list(
 }
 
 use Fallback::{Found, Text};
-use Role::{Client, Coordinator, Health, Migrate, Scheduler, Token, Up, Worker};
+use Role::{Bench, Client, Coordinator, Health, Migrate, Scheduler, Token, Up, Worker};
 
 /// The table.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -209,6 +209,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
             "the data_dir's file if that is given, else made of the POSTGRES_* variables, else the data_dir's file",
         ),
         "The database of the schedulers: postgres://user:password@host:5432/name or sqlite://path",
+    ),
+    setting(
+        "database_url",
+        &[Bench],
+        "URL",
+        Found("SQLite with --self; otherwise the database is not measured"),
+        "A PostgreSQL: with --self a server on which a database is made for the run and dropped, otherwise the \
+         schedulers' own, in which a schema is made and dropped to measure what it does without distrack",
     ),
     setting(
         "data_dir",
@@ -452,15 +460,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("wait", &[Migrate], "DURATION", Text("30s"), "How long to wait for the database to answer"),
     setting(
         "token_file",
-        &[Client],
+        &[Client, Bench],
         "FILE",
         Found("the variable DISTRACK_TOKEN"),
         "A file with the token to show to the scheduler; the token itself is never an argument",
     ),
-    setting("server", &[Client], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
+    setting("server", &[Client, Bench], "URL", Text("http://localhost:8081"), "The scheduler to talk to"),
     setting(
         "tls_ca",
-        &[Client, Health],
+        &[Client, Health, Bench],
         "FILE",
         Found("the system's"),
         "The authority (PEM) that signed the certificate of an https:// server",
@@ -481,7 +489,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "config",
-        &[Up, Scheduler, Coordinator, Worker, Migrate, Token, Health, Client],
+        &[Up, Scheduler, Coordinator, Worker, Migrate, Token, Health, Client, Bench],
         "FILE",
         Found("none"),
         "A TOML file with settings by these names, for any role: slots = 8",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod benchmark;
+mod bench;
 mod client;
 mod explain;
 mod https;

@@ -84,9 +84,14 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub(crate) async fn end(self) -> Ended {
+        self.end_within(LIMIT).await
+    }
+
+    /// Waits for its end, so long.
+    pub(crate) async fn end_within(mut self, limit: Duration) -> Ended {
         let child = std::sync::Mutex::new(&mut self.child);
-        let status = eventually(LIMIT, "the end of the program", || async {
+        let status = eventually(limit, "the end of the program", || async {
             child.lock().unwrap().try_wait().unwrap().ok_or("it still runs")
         })
         .await;
