@@ -5,15 +5,23 @@
 --
 -- Differs from postgres: no row is locked, since nobody else writes meanwhile; no LATERAL, so that a lane's
 -- tasks are an IN with a LIMIT, and the next lane is probed for once a column; seats and tasks meet by number.
--- Each unary plus steers the planner: to compare both columns of a lane, and to change tasks by their ids.
+-- The unary plus steers the planner: to change tasks by their ids.
 WITH RECURSIVE lanes (queue, rank) AS (
     SELECT * FROM (SELECT queue, rank FROM tasks WHERE state = 0 ORDER BY queue, rank LIMIT 1)
     UNION ALL
     SELECT
-        (SELECT t.queue FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
-         ORDER BY t.queue, t.rank LIMIT 1),
-        (SELECT t.rank FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
-         ORDER BY t.queue, t.rank LIMIT 1)
+        -- A comparison of both columns at once would read whatever waits in the lane.
+        CASE
+            WHEN EXISTS (
+                SELECT 1 FROM tasks t WHERE t.state = 0 AND t.queue = lanes.queue AND t.rank > lanes.rank
+            ) THEN lanes.queue
+            ELSE (SELECT t.queue FROM tasks t WHERE t.state = 0 AND t.queue > lanes.queue ORDER BY t.queue LIMIT 1)
+        END,
+        COALESCE(
+            (SELECT t.rank FROM tasks t WHERE t.state = 0 AND t.queue = lanes.queue AND t.rank > lanes.rank
+             ORDER BY t.rank LIMIT 1),
+            (SELECT t.rank FROM tasks t WHERE t.state = 0 AND t.queue > lanes.queue ORDER BY t.queue, t.rank LIMIT 1)
+        )
     FROM lanes WHERE lanes.queue IS NOT NULL
 ),
 slots AS MATERIALIZED (

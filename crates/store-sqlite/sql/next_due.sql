@@ -5,10 +5,17 @@ WITH RECURSIVE lanes (queue, rank) AS (
     SELECT * FROM (SELECT queue, rank FROM tasks WHERE state = 0 ORDER BY queue, rank LIMIT 1)
     UNION ALL
     SELECT
-        (SELECT t.queue FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
-         ORDER BY t.queue, t.rank LIMIT 1),
-        (SELECT t.rank FROM tasks t WHERE t.state = 0 AND (t.queue, t.rank) > (lanes.queue, +lanes.rank)
-         ORDER BY t.queue, t.rank LIMIT 1)
+        CASE
+            WHEN EXISTS (
+                SELECT 1 FROM tasks t WHERE t.state = 0 AND t.queue = lanes.queue AND t.rank > lanes.rank
+            ) THEN lanes.queue
+            ELSE (SELECT t.queue FROM tasks t WHERE t.state = 0 AND t.queue > lanes.queue ORDER BY t.queue LIMIT 1)
+        END,
+        COALESCE(
+            (SELECT t.rank FROM tasks t WHERE t.state = 0 AND t.queue = lanes.queue AND t.rank > lanes.rank
+             ORDER BY t.rank LIMIT 1),
+            (SELECT t.rank FROM tasks t WHERE t.state = 0 AND t.queue > lanes.queue ORDER BY t.queue, t.rank LIMIT 1)
+        )
     FROM lanes WHERE lanes.queue IS NOT NULL
 )
 SELECT min((
