@@ -35,6 +35,9 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(options: &PgConnectOptions, settings: &PgSettings, shared: &Arc<Shared>) -> Self {
+        // Steps find rows by their keys, a batch at a time. A plan from when the table was small, which a connection keeps
+        // until the next ANALYZE, may read it whole; and no step is worth compiling.
+        let by_keys = options.clone().options([("enable_seqscan", "off"), ("jit", "off")]);
         let lane = |name, connections: u32, [statement, lock, step]: [u64; 3]| {
             let limits = Limits {
                 connections: connections.min(settings.max_connections),
@@ -42,6 +45,7 @@ impl Lanes {
                 lock: Duration::from_secs(lock),
                 step: Duration::from_secs(step),
             };
+            let options = if name == "read" { options } else { &by_keys };
             Lane::new(name, limits, options, settings.acquire_timeout, shared)
         };
         // Seconds: of a statement, of its wait for a lock, of the whole step. With the wait for a connection a socket

@@ -44,9 +44,11 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
     assert_eq!(
         of_tasks(&plans["claim"]),
         [
-            "SCAN tasks USING INDEX tasks_due", // its first entry
-            "SEARCH t USING INDEX tasks_due ((queue,rank)>(?,?))",
-            "SEARCH t USING INDEX tasks_due ((queue,rank)>(?,?))",
+            "SCAN tasks USING INDEX tasks_due",                    // its first entry
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)", // the next rank, past all that wait in this one
+            "SEARCH t USING INDEX tasks_due (queue>?)",            // or the next queue
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)",
+            "SEARCH t USING INDEX tasks_due (queue>?)",
             "SEARCH found USING PRIMARY KEY (id=?)",
             "SEARCH t USING INDEX tasks_due (queue=? AND rank=? AND due_at<?)",
             "SEARCH tasks USING PRIMARY KEY (id=?)",
@@ -56,8 +58,10 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
         of_tasks(&plans["next_due"]),
         [
             "SCAN tasks USING INDEX tasks_due",
-            "SEARCH t USING INDEX tasks_due ((queue,rank)>(?,?))",
-            "SEARCH t USING INDEX tasks_due ((queue,rank)>(?,?))",
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)", // the next rank, past all that wait in this one
+            "SEARCH t USING INDEX tasks_due (queue>?)",            // or the next queue
+            "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)",
+            "SEARCH t USING INDEX tasks_due (queue>?)",
             "SEARCH t USING INDEX tasks_due (queue=? AND rank=? AND due_at>?)", // the next one
             "SEARCH t USING INDEX tasks_due (queue=? AND rank=?)",              // the first one
         ]

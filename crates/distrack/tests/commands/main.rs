@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-mod benchmark;
 mod bench;
+mod benchmark;
 mod client;
 mod explain;
 mod https;
