@@ -4,4 +4,4 @@ UPDATE tasks SET
     state = 0, attempt = attempt - 1, session_id = NULL, worker = NULL, picked_at = NULL,
     attempt_trace_id = NULL, attempt_span_id = NULL, attempt_trace_mode = NULL
 FROM unnest($1::uuid[], $2::bigint[]) AS u (task_id, task_epoch)
-WHERE id = task_id AND epoch = task_epoch AND state = 1 AND cancel_requested_at IS NULL
+WHERE id = task_id AND epoch = task_epoch AND state + 0 = 1 AND cancel_requested_at IS NULL
