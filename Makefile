@@ -21,7 +21,7 @@ mutations: ## Break the code on purpose, one way at a time, and see that the tes
 fuzz: ## Fuzz what reads foreign bytes: bodies, messages, the spool, traceparent, flags; 60 s each
 	@scripts/fuzz.sh
 
-measure: ## Print the figures of docs/performance.md, as this machine gives them
+measure: ## Measure drains, start delays and what telemetry costs (distrack bench measures more)
 	cargo build --workspace --release --locked --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/measure" "$${CARGO_TARGET_DIR:-target}/release/distrack"
 

@@ -46,7 +46,7 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
         [
             "SCAN tasks USING INDEX tasks_due",                    // its first entry
             "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)", // the next rank, past all that wait in this one
-            "SEARCH t USING INDEX tasks_due (queue>?)",            // or the next queue
+            "SEARCH t USING COVERING INDEX tasks_due (queue>?)",   // or the next queue
             "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)",
             "SEARCH t USING INDEX tasks_due (queue>?)",
             "SEARCH found USING PRIMARY KEY (id=?)",
@@ -59,7 +59,7 @@ async fn a_claim_steps_through_the_due_index_and_changes_tasks_by_their_ids() {
         [
             "SCAN tasks USING INDEX tasks_due",
             "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)", // the next rank, past all that wait in this one
-            "SEARCH t USING INDEX tasks_due (queue>?)",            // or the next queue
+            "SEARCH t USING COVERING INDEX tasks_due (queue>?)",   // or the next queue
             "SEARCH t USING INDEX tasks_due (queue=? AND rank>?)",
             "SEARCH t USING INDEX tasks_due (queue>?)",
             "SEARCH t USING INDEX tasks_due (queue=? AND rank=? AND due_at>?)", // the next one
