@@ -113,9 +113,12 @@ fn a_result_waits_for_those_of_others_that_run_and_for_nobody_else() {
     let acknowledge = Request::Acknowledge(Vec::new());
     assert_eq!(gather(Some(acknowledge), &inbox, &running(9), patience).len(), 1, "nothing is to be synced");
     requests.send(keep()).unwrap();
-    let later = std::thread::spawn(move || requests.send(keep()).map(|()| requests));
+    let later = std::thread::spawn(move || {
+        requests.send(keep()).unwrap();
+        requests
+    });
     assert_eq!(gather(Some(keep()), &inbox, &running(3), patience).len(), 3, "two others run");
-    let requests = later.join().unwrap().unwrap();
+    let requests = later.join().unwrap();
     assert!(began.elapsed() < patience);
     assert_eq!(
         gather(Some(keep()), &inbox, &running(2), Duration::ZERO).len(),
