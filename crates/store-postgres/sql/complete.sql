@@ -17,11 +17,11 @@ WITH ended AS (
         task_id, task_epoch, session, ago_us, ran_us, rss, cpu_user, cpu_system,
         stdout_head, stdout_tail, stdout_bytes, stderr_head, stderr_tail, stderr_bytes
     )
-    -- The row as it was: a statement that changes it cannot say.
+    -- The row as it was: a statement that changes it cannot say. One that changed meanwhile is left out.
     JOIN tasks before ON before.id = task_id
     -- One by one by their ids: the sum keeps the planner from reading an index of held tasks whole.
     WHERE tasks.id = task_id AND tasks.epoch = task_epoch AND tasks.session_id = session
-      AND (tasks.state + 0) IN (1, 2)
+      AND (tasks.state + 0) IN (1, 2) AND before.state = tasks.state
     RETURNING
         tasks.id, tasks.epoch, tasks.attempt, tasks.queue, tasks.worker, tasks.traceparent, tasks.tracestate,
         tasks.attempt_trace_id, tasks.attempt_span_id,

@@ -27,7 +27,10 @@ pub(crate) async fn complete(
             twice.insert(report.attempt.task);
         }
     }
-    reports.iter().for_each(|report| rows.push(report, &twice));
+    // In the order in which everybody locks them.
+    let mut ordered: Vec<&AttemptReport> = reports.iter().collect();
+    ordered.sort_unstable_by_key(|report| report.attempt.task.as_uuid());
+    ordered.into_iter().for_each(|report| rows.push(report, &twice));
     if rows.id.is_empty() {
         return Ok(HashMap::new());
     }

@@ -36,8 +36,10 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn new(options: &PgConnectOptions, settings: &PgSettings, shared: &Arc<Shared>) -> Self {
         // Steps find rows by their keys, a batch at a time. A plan from when the table was small, which a connection keeps
-        // until the next ANALYZE, may read it whole; and no step is worth compiling.
+        // until the next ANALYZE, may read it whole, or its primary key; and no step is worth compiling.
         let by_keys = options.clone().options([("enable_seqscan", "off"), ("jit", "off")]);
+        // Planned each time, which costs half a millisecond. A submission reads no table, and there are many.
+        let anew = by_keys.clone().options([("plan_cache_mode", "force_custom_plan")]);
         let lane = |name, connections: u32, [statement, lock, step]: [u64; 3]| {
             let limits = Limits {
                 connections: connections.min(settings.max_connections),
@@ -45,7 +47,11 @@ impl Lanes {
                 lock: Duration::from_secs(lock),
                 step: Duration::from_secs(step),
             };
-            let options = if name == "read" { options } else { &by_keys };
+            let options = match name {
+                "read" => options,
+                "accept" => &by_keys,
+                _ => &anew,
+            };
             Lane::new(name, limits, options, settings.acquire_timeout, shared)
         };
         // Seconds: of a statement, of its wait for a lock, of the whole step. With the wait for a connection a socket
