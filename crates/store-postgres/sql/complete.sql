@@ -1,6 +1,7 @@
 -- distrack: complete
--- The end that most attempts come to, in one statement: their own session says that they succeeded. The rules are those
--- of finish and keep_output; what is left out here goes the way of all other reports.
+-- The end that most attempts come to, in one statement: a success, told by the session that holds the attempt or by who
+-- is not asked for one. The rules are those of finish and keep_output; what is left out goes the way of all other reports.
+-- SQLite has none: its statements cost no way there and back.
 WITH ended AS (
     UPDATE tasks SET
         state = 3, session_id = NULL,
@@ -20,7 +21,7 @@ WITH ended AS (
     -- The row as it was: a statement that changes it cannot say. One that changed meanwhile is left out.
     JOIN tasks before ON before.id = task_id
     -- One by one by their ids: the sum keeps the planner from reading an index of held tasks whole.
-    WHERE tasks.id = task_id AND tasks.epoch = task_epoch AND tasks.session_id = session
+    WHERE tasks.id = task_id AND tasks.epoch = task_epoch AND (session IS NULL OR tasks.session_id = session)
       AND (tasks.state + 0) IN (1, 2) AND before.state = tasks.state
     RETURNING
         tasks.id, tasks.epoch, tasks.attempt, tasks.queue, tasks.worker, tasks.traceparent, tasks.tracestate,

@@ -1,9 +1,9 @@
-//! The end that most attempts come to, in one statement: a success, said by the session that holds the attempt.
+//! The end that most attempts come to, in one statement: a success.
 //!
 //! Nothing of a success depends on what the task permits, so that its row need not be read and judged first. Whatever
 //! the statement leaves out is judged like every other report.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use distrack_core::{AttemptRef, TaskId};
 use distrack_store::shared::{CompletedRow, to_bigint, to_micros};
@@ -14,35 +14,13 @@ use uuid::Uuid;
 use crate::Result;
 use crate::trouble::commit_error;
 
-/// Ends the attempts that `reports` say have succeeded, in a transaction of its own; returns what became of those that
-/// are ended by it.
-pub(crate) async fn complete(
-    connection: &mut PgConnection,
-    reports: &[AttemptReport],
-) -> Result<HashMap<AttemptRef, Progress>> {
-    let mut rows = Columns::default();
-    let (mut told, mut twice) = (HashSet::new(), HashSet::new());
-    for report in reports {
-        if !told.insert(report.attempt.task) {
-            twice.insert(report.attempt.task);
-        }
-    }
-    // In the order in which everybody locks them.
-    let mut ordered: Vec<&AttemptReport> = reports.iter().collect();
-    ordered.sort_unstable_by_key(|report| report.attempt.task.as_uuid());
-    ordered.into_iter().for_each(|report| rows.push(report, &twice));
-    if rows.id.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let completed = rows.write(connection).await?;
-    Ok(completed.into_iter().map(|row| (row.attempt_ref(), row.into())).collect())
-}
-
+/// The successes among reports, as columns.
 #[derive(Default)]
-struct Columns {
+pub(crate) struct Successes {
     id: Vec<Uuid>,
     epoch: Vec<i64>,
-    session: Vec<Uuid>,
+    /// None where nobody's word is doubted.
+    session: Vec<Option<Uuid>>,
     ago_us: Vec<i64>,
     ran_us: Vec<Option<i64>>,
     max_rss_bytes: Vec<Option<i64>>,
@@ -57,17 +35,33 @@ struct Columns {
     stderr_bytes: Vec<i64>,
 }
 
-impl Columns {
-    /// Takes a success that its own session tells, unless the same call tells more of its task.
-    fn push(&mut self, report: &AttemptReport, twice: &HashSet<TaskId>) {
+impl Successes {
+    /// Those of tasks of which the same call tells nothing else, in the order in which everybody locks rows.
+    pub(crate) fn among(reports: &[AttemptReport]) -> Self {
+        let mut told: HashMap<TaskId, usize> = HashMap::new();
+        for report in reports {
+            *told.entry(report.attempt.task).or_default() += 1;
+        }
+        let mut once: Vec<_> = reports.iter().filter(|report| told[&report.attempt.task] == 1).collect();
+        once.sort_unstable_by_key(|report| report.attempt.task.as_uuid());
+        let mut successes = Self::default();
+        once.into_iter().for_each(|report| successes.push(report));
+        successes
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    fn push(&mut self, report: &AttemptReport) {
         let AttemptEvent::Finished { ago, ran, outcome, output } = &report.event else { return };
-        let Some(session) = report.session else { return };
-        if outcome.cause.is_some() || twice.contains(&report.attempt.task) {
+        if outcome.cause.is_some() {
             return;
         }
         self.id.push(report.attempt.task.as_uuid());
         self.epoch.push(report.attempt.epoch);
-        self.session.push(session.as_uuid());
+        self.session.push(report.session.map(|session| session.as_uuid()));
         self.ago_us.push(to_micros(*ago));
         self.ran_us.push(ran.map(to_micros));
         self.max_rss_bytes.push(outcome.usage.and_then(|usage| usage.max_rss_bytes).map(to_bigint));
@@ -82,13 +76,20 @@ impl Columns {
         self.stderr_bytes.push(to_bigint(output.stderr.bytes));
     }
 
-    async fn write(&self, connection: &mut PgConnection) -> Result<Vec<CompletedRow>> {
-        sqlx::query_file_as!(
+    /// Ends their attempts; returns what became of those that are ended by this.
+    pub(crate) async fn complete(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<HashMap<AttemptRef, Progress>> {
+        if self.id.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let completed = sqlx::query_file_as!(
             CompletedRow,
             "sql/complete.sql",
             &self.id,
             &self.epoch,
-            &self.session,
+            &self.session as &[Option<Uuid>],
             &self.ago_us,
             &self.ran_us as &[Option<i64>],
             &self.max_rss_bytes as &[Option<i64>],
@@ -103,6 +104,7 @@ impl Columns {
         )
         .fetch_all(connection)
         .await
-        .map_err(commit_error)
+        .map_err(commit_error)?;
+        Ok(completed.into_iter().map(|row| (row.attempt_ref(), row.into())).collect())
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use distrack_core::{AttemptRef, Output};
 use distrack_store::shared::{Batch, Changed, LockedRow, to_bigint, to_micros};
-use distrack_store::{AttemptReport, Receipt, Reported, StoreError};
+use distrack_store::{AttemptReport, Progress, Receipt, Reported, StoreError};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::claim::split;
-use crate::complete::complete;
+use crate::complete::Successes;
 use crate::ending;
 use crate::trouble::{commit_error, store_error};
 
@@ -19,18 +19,40 @@ pub(crate) async fn report(
     connection: &mut PgConnection,
     reports: Vec<AttemptReport>,
 ) -> Result<(Reported, Changed)> {
-    let completed = complete(connection, &reports).await?;
-    let ended: Vec<bool> = reports.iter().map(|report| completed.contains_key(&report.attempt)).collect();
-    let others: Vec<_> =
-        reports.into_iter().filter(|report| !completed.contains_key(&report.attempt)).collect();
-    let (mut reported, mut changed) = match others.is_empty() {
-        true => Default::default(),
-        false => judge(connection, others).await?,
-    };
+    let successes = Successes::among(&reports);
+    let mut completed = HashMap::new();
+    let nothing_else = successes.len() == reports.len();
+    if nothing_else {
+        // One statement, and all there is to do, unless something was told before or too late.
+        completed = successes.complete(connection).await?;
+        if completed.len() == reports.len() {
+            return judge_rest(connection, reports, completed).await;
+        }
+    }
+    // What is to be judged, and successes beside it: all of it is told, or nothing was done.
+    let mut transaction = connection.begin().await.map_err(store_error)?;
+    if !nothing_else {
+        completed = successes.complete(&mut transaction).await?;
+    }
+    let answer = judge_rest(&mut transaction, reports, completed).await?;
+    transaction.commit().await.map_err(commit_error)?;
+    Ok(answer)
+}
+
+/// Judges what is not completed, and answers for all, in order.
+async fn judge_rest(
+    connection: &mut PgConnection,
+    reports: Vec<AttemptReport>,
+    completed: HashMap<AttemptRef, Progress>,
+) -> Result<(Reported, Changed)> {
+    let told: Vec<_> = reports.iter().map(|report| completed.contains_key(&report.attempt)).collect();
+    let rest: Vec<_> =
+        reports.into_iter().zip(&told).filter(|(_, told)| !**told).map(|(rest, _)| rest).collect();
+    let (mut reported, mut changed) =
+        if rest.is_empty() { Default::default() } else { judge(connection, rest).await? };
     let mut judged = reported.receipts.into_iter();
-    let receipts =
-        ended.iter().filter_map(|ended| if *ended { Some(Receipt::Recorded) } else { judged.next() });
-    reported.receipts = receipts.collect();
+    let receipt = |told: bool| if told { Some(Receipt::Recorded) } else { judged.next() };
+    reported.receipts = told.into_iter().filter_map(receipt).collect();
     changed.done |= !completed.is_empty();
     reported.progress.extend(completed.into_values());
     Ok((reported, changed))
@@ -39,16 +61,14 @@ pub(crate) async fn report(
 /// Judges reports against the rows of their tasks, and writes what follows.
 async fn judge(connection: &mut PgConnection, reports: Vec<AttemptReport>) -> Result<(Reported, Changed)> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.attempt.task.as_uuid()).collect();
-    let mut transaction = connection.begin().await.map_err(store_error)?;
     let rows = sqlx::query_file_as!(LockedRow, "sql/lock_attempts.sql", &ids)
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
     let (reported, batch) = Batch::judge(rows, reports)?;
-    start(&mut transaction, batch.starts).await?;
-    let changed = ending::write(&mut transaction, batch.endings).await?;
-    keep_output(&mut transaction, batch.outputs).await?;
-    transaction.commit().await.map_err(commit_error)?;
+    start(connection, batch.starts).await?;
+    let changed = ending::write(connection, batch.endings).await?;
+    keep_output(connection, batch.outputs).await?;
     Ok((reported, changed))
 }
 
